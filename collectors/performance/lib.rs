@@ -1,0 +1,1 @@
+//! Floor 1: collectors of processors, memory, disks and networks.

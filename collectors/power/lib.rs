@@ -1,0 +1,1 @@
+//! Floor 1: collectors of power and heat.

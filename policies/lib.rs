@@ -1,0 +1,1 @@
+//! Floor 1: the Cedar decision point beside its policies.

@@ -1,0 +1,1 @@
+//! Floor 1: from a bearer token to a principal.

@@ -1,0 +1,19 @@
+//! Floor 0: the words and the traits of Glasshouse.
+//!
+//! Everything here is plain data and small pure functions. `core` knows no file system, no serialization and no
+//! runtime, so that every other room can depend on it without cost. Read [`metric`] and [`collector`] to see how
+//! telemetry begins, [`reader`] to see how it is asked for, and [`access`] to see how a question is allowed.
+
+pub mod access;
+pub mod audit;
+pub mod collector;
+pub mod fact;
+pub mod failure;
+pub mod identity;
+pub mod labels;
+pub mod metric;
+pub mod options;
+pub mod reader;
+pub mod sample;
+pub mod text;
+pub mod time;

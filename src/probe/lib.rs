@@ -1,0 +1,1 @@
+//! Floor 2: collector threads and the frame writer.

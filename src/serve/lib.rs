@@ -1,0 +1,1 @@
+//! Floor 2: listeners, TLS and limits of the face.

@@ -1,0 +1,2 @@
+//! Tasks of this workspace: up, test, gen, bench.
+fn main() {}

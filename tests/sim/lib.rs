@@ -1,0 +1,1 @@
+//! Fake machines and identity providers for tests.
