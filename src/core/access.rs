@@ -167,6 +167,17 @@ pub struct Bounds {
     pub rows: u64,
 }
 
+/// Whose use is counted together: a person, through one client, for one task, over however many tokens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UsageKey {
+    /// `sub` of the token.
+    pub subject: String,
+    /// `client_id` of the token.
+    pub client: String,
+    /// The task, without its prefix; empty where there is none.
+    pub task: String,
+}
+
 /// What a grant has used: counted over its subject, client and task in the last 24 h.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
