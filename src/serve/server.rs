@@ -1,0 +1,233 @@
+//! The accept loop.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::{IpAddr, TcpListener};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::connection::{self, Shared};
+use crate::error::ServeError;
+use crate::listener::{ServeSettings, refuse_plain_off_loopback};
+use crate::routes::{BoxError, McpService, Routes};
+use crate::tls::TlsKeeper;
+
+/// Serves until `shutdown` is ready, then lets requests end within [`crate::ServeLimits::shutdown_time`].
+///
+/// Each permit of `reload` reads the certificate files again: what was accepted before keeps the old configuration, what
+/// comes after gets the new one. A broken file keeps the old configuration and is logged with its reason.
+///
+/// The address in `settings` is not looked at; that of `listener` is.
+///
+/// # Errors
+/// [`ServeError`] where the listener is off loopback without TLS, or the certificate cannot be used at the start.
+pub async fn run<S, B>(
+    settings: ServeSettings,
+    listener: TcpListener,
+    routes: Routes<S>,
+    shutdown: impl Future<Output = ()> + Send,
+    reload: Arc<Notify>,
+) -> Result<(), ServeError>
+where
+    S: tower::Service<
+            Request<Incoming>,
+            Response = Response<B>,
+            Error: Into<BoxError>,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let broken = |source| ServeError::Listener { source };
+    let address = listener.local_addr().map_err(broken)?;
+    refuse_plain_off_loopback(address, settings.tls.as_ref())?;
+    listener.set_nonblocking(true).map_err(broken)?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;
+    let shared = Arc::new(Shared {
+        tls: settings.tls.map(TlsKeeper::load).transpose()?,
+        requests: Arc::new(Semaphore::new(
+            settings.limits.requests.min(Semaphore::MAX_PERMITS),
+        )),
+        limits: settings.limits,
+    });
+    let mut door = Door::new(shared, routes);
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            () = reload.notified() => door.reload(),
+            Some(_) = door.connections.join_next(), if !door.connections.is_empty() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => door.admit(stream, peer.ip()),
+                Err(error) => door.rest_after(&error).await,
+            },
+        }
+    }
+    drop(listener);
+    door.close().await;
+    Ok(())
+}
+
+/// Lets connections in, or not.
+struct Door<S> {
+    shared: Arc<Shared>,
+    routes: Routes<S>,
+    connections: JoinSet<()>,
+    peers: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    stopping: watch::Sender<bool>,
+    refused: u64,
+    last_warning: Option<Instant>,
+}
+
+/// At most one warning about refused connections in this time: a flood must not fill the log.
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long to rest where the system has no descriptor for another connection.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+impl<S> Door<S> {
+    fn new(shared: Arc<Shared>, routes: Routes<S>) -> Self {
+        Self {
+            shared,
+            routes,
+            connections: JoinSet::new(),
+            peers: Arc::default(),
+            stopping: watch::Sender::new(false),
+            refused: 0,
+            last_warning: None,
+        }
+    }
+
+    fn admit<B>(&mut self, stream: TcpStream, peer: IpAddr)
+    where
+        S: McpService<B>,
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        // what has ended counts no more, even if the loop has not seen it yet
+        while self.connections.try_join_next().is_some() {}
+        if self.connections.len() >= self.shared.limits.connections {
+            return self.refuse("limit", self.shared.limits.connections);
+        }
+        let Some(place) =
+            PeerPlace::take(&self.peers, peer, self.shared.limits.connections_per_peer)
+        else {
+            return self.refuse("limit_per_peer", self.shared.limits.connections_per_peer);
+        };
+        let serving = connection::serve(
+            Arc::clone(&self.shared),
+            self.routes.clone(),
+            stream,
+            self.stopping.subscribe(),
+        );
+        self.connections.spawn(async move {
+            let _place = place;
+            serving.await;
+        });
+    }
+
+    /// The stream is dropped by the caller, which closes it.
+    fn refuse(&mut self, which: &'static str, limit: usize) {
+        self.refused = self.refused.saturating_add(1);
+        if self
+            .last_warning
+            .is_none_or(|last| last.elapsed() >= WARNING_INTERVAL)
+        {
+            self.last_warning = Some(Instant::now());
+            tracing::warn!(
+                which,
+                limit,
+                refused_total = self.refused,
+                "Too many connections; new ones are closed."
+            );
+        }
+    }
+
+    fn reload(&self) {
+        let Some(tls) = &self.shared.tls else { return };
+        match tls.reload() {
+            Ok(()) => tracing::info!("The certificate was reloaded."),
+            Err(error) => tracing::error!(
+                error = %Chain(&error),
+                "The certificate was not reloaded; the old one stays in use."
+            ),
+        }
+    }
+
+    async fn rest_after(&self, error: &std::io::Error) {
+        tracing::warn!(%error, "A connection could not be accepted.");
+        tokio::time::sleep(ACCEPT_REST).await;
+    }
+
+    async fn close(mut self) {
+        self.stopping.send_replace(true);
+        // connections cut themselves at the same time; the margin is for the last of them to be scheduled
+        let deadline = self.shared.limits.shutdown_time + Duration::from_secs(1);
+        let all = async { while self.connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(deadline, all).await.is_err() {
+            tracing::warn!(
+                connections = self.connections.len(),
+                "Connections were cut at shutdown."
+            );
+            self.connections.shutdown().await;
+        }
+    }
+}
+
+/// One of the connections that a peer may have.
+struct PeerPlace {
+    peers: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    peer: IpAddr,
+}
+
+impl PeerPlace {
+    fn take(peers: &Arc<Mutex<HashMap<IpAddr, usize>>>, peer: IpAddr, most: usize) -> Option<Self> {
+        let mut held = peers.lock();
+        let count = held.entry(peer).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Self {
+            peers: Arc::clone(peers),
+            peer,
+        })
+    }
+}
+
+impl Drop for PeerPlace {
+    fn drop(&mut self) {
+        let mut held = self.peers.lock();
+        if let Some(count) = held.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.peer);
+            }
+        }
+    }
+}
+
+/// An error with everything behind it, for a log line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(error) = next {
+            write!(f, ": {error}")?;
+            next = error.source();
+        }
+        Ok(())
+    }
+}
