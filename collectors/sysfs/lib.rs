@@ -1,1 +1,23 @@
-//! Floor 1: the one door to files of /proc and /sys.
+//! Floor 1: the one door to files of `/proc` and `/sys`.
+//!
+//! Collectors read through a [`SysRoot`]: the live machine, or a tree captured from one. Reads are bounded, errors name
+//! the file and the line, what does not exist is told from what failed, and no symbolic link leads out of a captured
+//! tree. [`KeptFile`] and [`ReadBuffer`] make a steady reader cheap: one `pread` a file and run, no allocation.
+
+mod buffer;
+mod capacity;
+#[cfg(feature = "compliance")]
+pub mod compliance;
+mod kept;
+mod names;
+mod parse;
+mod root;
+mod spec;
+
+pub use buffer::ReadBuffer;
+pub use capacity::{Capacity, capacity};
+pub use kept::KeptFile;
+pub use names::{Patterns, unique_names};
+pub use parse::{Fields, finite, malformed, optional, presence, ratio, scaled};
+pub use root::SysRoot;
+pub use spec::Spec;
