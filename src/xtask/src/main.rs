@@ -1,2 +1,72 @@
-//! Tasks of this workspace: up, test, gen, bench.
-fn main() {}
+//! Tasks of this workspace: `cargo xtask up | test | gen [--check] | bench footprint`. Never shipped.
+#![expect(clippy::print_stdout, reason = "a task's output is what it is run for")]
+
+mod footprint;
+mod generate;
+mod peers;
+mod processes;
+mod project;
+mod test;
+mod up;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Tasks of this workspace")]
+struct Command {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build and run `glasshouse up`; further arguments are handed to it
+    Up {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Install what the tests need where it is missing, run all tests, say what was skipped
+    Test {
+        /// Install nothing: tests whose peers are missing are skipped
+        #[arg(long)]
+        no_install: bool,
+        /// Handed to `cargo test` (further ones after `--` to the test binaries)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Write the generated files: reference config, schemas, documents
+    Gen {
+        /// Change nothing; fail where a file is not what would be generated
+        #[arg(long)]
+        check: bool,
+    },
+    /// Measure
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// CPU and memory of probe, node and serve beside prometheus-node-exporter, in one run
+    Footprint {
+        /// How long to measure
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(5..=3600))]
+        seconds: u32,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Command::parse().task {
+        Task::Up { arguments } => up::run(&arguments),
+        Task::Test {
+            no_install,
+            arguments,
+        } => test::run(&arguments, !no_install),
+        Task::Gen { check } => generate::run(check),
+        Task::Bench {
+            what: Bench::Footprint { seconds },
+        } => footprint::run(seconds),
+    }
+}

@@ -1,0 +1,149 @@
+//! Programs that this project did not write and its tests run: found, or installed from the package registries.
+
+use std::path::Path;
+
+use anyhow::Context;
+use xshell::{Shell, cmd};
+
+/// Installs what is missing and returns what could not be had, with the way to get it.
+pub(crate) fn install(shell: &Shell) -> anyhow::Result<Vec<String>> {
+    let mut missing = Vec::new();
+    for package in DEBIAN {
+        if let Err(way_out) = install_debian(shell, package) {
+            missing.push(way_out);
+        }
+    }
+    let folder = crate::project::root()?.join("tests/conformance");
+    let npm = install_once(&folder, "package.json", "node_modules", || {
+        install_npm(shell, &folder)
+    });
+    if let Err(error) = npm {
+        missing.push(format!("clients from npm: {error:#}"));
+    }
+    let python = install_once(&folder, "requirements.txt", ".venv", || {
+        install_python(shell, &folder)
+    });
+    if let Err(error) = python {
+        missing.push(format!("clients from PyPI: {error:#}"));
+    }
+    Ok(missing)
+}
+
+/// A program and the Debian package that has it.
+struct DebianPackage {
+    package: &'static str,
+    /// Found in `PATH` or as an absolute path.
+    provides: &'static str,
+    why: &'static str,
+}
+
+const DEBIAN: &[DebianPackage] = &[
+    DebianPackage {
+        package: "prometheus-node-exporter",
+        provides: "prometheus-node-exporter",
+        why: "to compare host values with",
+    },
+    DebianPackage {
+        package: "python3-venv",
+        provides: "python3",
+        why: "for the Python client",
+    },
+    DebianPackage {
+        package: "npm",
+        provides: "npm",
+        why: "for the JavaScript clients",
+    },
+];
+
+fn install_debian(shell: &Shell, wanted: &DebianPackage) -> Result<(), String> {
+    let DebianPackage {
+        package,
+        provides,
+        why,
+    } = *wanted;
+    // python3 is there on most machines while its ensurepip is a package of its own
+    let usable = match package {
+        "python3-venv" => cmd!(shell, "python3 -c 'import ensurepip, venv'")
+            .quiet()
+            .ignore_stderr()
+            .run()
+            .is_ok(),
+        _ => in_path(provides),
+    };
+    if usable {
+        return Ok(());
+    }
+    let by_hand = format!("{package} ({why}): apt-get install --no-install-recommends {package}");
+    if !in_path("apt-get") || !is_root(shell) {
+        return Err(by_hand);
+    }
+    println!("installing {package} {why}");
+    let _noninteractive = shell.push_env("DEBIAN_FRONTEND", "noninteractive");
+    let install = || {
+        cmd!(
+            shell,
+            "apt-get install --yes --quiet --no-install-recommends {package}"
+        )
+        .run()
+    };
+    install()
+        .or_else(|_| {
+            cmd!(shell, "apt-get update --quiet")
+                .run()
+                .and_then(|()| install())
+        })
+        .map_err(|error| format!("{by_hand} ({error})"))
+}
+
+fn is_root(shell: &Shell) -> bool {
+    cmd!(shell, "id -u")
+        .quiet()
+        .read()
+        .is_ok_and(|user| user == "0")
+}
+
+pub(crate) fn in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// Runs `install` where `folder/into` was not made from the same `manifest` before.
+fn install_once(
+    folder: &Path,
+    manifest: &str,
+    into: &str,
+    install: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let wanted = std::fs::read(folder.join(manifest))
+        .with_context(|| format!("failed to read `{manifest}`"))?;
+    let stamp = folder.join(into).join(".installed");
+    if std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    println!("installing {manifest} into tests/conformance/{into}");
+    install()?;
+    std::fs::write(&stamp, &wanted)
+        .with_context(|| format!("failed to write `{}`", stamp.display()))
+}
+
+fn install_npm(shell: &Shell, folder: &Path) -> anyhow::Result<()> {
+    let _there = shell.push_dir(folder);
+    // no scripts: a package is run by a test or not at all
+    cmd!(
+        shell,
+        "npm install --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error"
+    )
+    .run()?;
+    Ok(())
+}
+
+fn install_python(shell: &Shell, folder: &Path) -> anyhow::Result<()> {
+    let _there = shell.push_dir(folder);
+    cmd!(shell, "python3 -m venv --clear .venv").run()?;
+    cmd!(
+        shell,
+        ".venv/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt"
+    )
+    .run()?;
+    Ok(())
+}
