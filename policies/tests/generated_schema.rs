@@ -13,7 +13,9 @@ fn the_schema_is_generated_from_the_manifest() {
     let mut generator =
         SchemaGenerator::from_cedarschema_str_with_config(&read("stub.cedarschema"), settings)
             .unwrap();
-    generator.add_actions_from_server_description(&tools).unwrap();
+    generator
+        .add_actions_from_server_description(&tools)
+        .unwrap();
     let generated = format!(
         "// Generated from stub.cedarschema and manifest.json: GLASSHOUSE_UPDATE=1 cargo test -p glasshouse-policies\n{}",
         generator.get_schema_as_str()
