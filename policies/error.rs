@@ -30,6 +30,7 @@ pub enum PolicyError {
     },
     /// A policy is wrong: it does not parse, does not fit the schema, or breaks a rule of this house.
     #[error("{detail}")]
+    #[diagnostic(help("{way_out}"))]
     Policy {
         /// What is wrong.
         detail: String,
@@ -40,8 +41,7 @@ pub enum PolicyError {
         #[label(collection, "here")]
         places: Vec<LabeledSpan>,
         /// What to do.
-        #[help]
-        way_out: Option<String>,
+        way_out: String,
     },
     /// The schema that is built in does not parse; a test keeps this from being shipped.
     #[error("the built-in schema is broken: {detail}")]
@@ -74,7 +74,7 @@ impl SourceFile {
             detail,
             file: Arc::new(NamedSource::new(&self.path, self.text.clone())),
             places: place.into_iter().collect(),
-            way_out: Some(way_out.to_owned()),
+            way_out: way_out.to_owned(),
         }
     }
 
@@ -84,7 +84,10 @@ impl SourceFile {
             detail: format!("`{}`: {diagnostic}", self.path),
             file: Arc::new(NamedSource::new(&self.path, self.text.clone())),
             places: diagnostic.labels().into_iter().flatten().collect(),
-            way_out: diagnostic.help().map(|help| help.to_string()),
+            way_out: diagnostic
+                .help()
+                .map(|help| help.to_string())
+                .unwrap_or_else(|| "docs/policy.md says how policies are written".to_owned()),
         }
     }
 

@@ -25,3 +25,5 @@ pub use matrix::matrix;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
