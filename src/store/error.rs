@@ -1,0 +1,108 @@
+//! What can go wrong while writing. Reading has [`glasshouse_core::reader::ReadError`].
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use glasshouse_core::reader::ReadError;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file system said no.
+    #[error("failed to {action} `{}`", path.display())]
+    Io {
+        /// What was tried: `write`, `sync`, `rename` …
+        action: &'static str,
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process writes to this store.
+    #[error("`{}` is being written by another process (stop it, or choose another state folder)", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A series was not defined, or was forgotten because its run is long over.
+    #[error("series {number} is not defined in this store (define it again)")]
+    UnknownSeries {
+        /// The number inside the reference.
+        number: u32,
+    },
+    /// A series in the batch of a collector that is not its own, or twice in one batch.
+    #[error("series `{metric}` does not fit into this batch of `{collector}`: {detail}")]
+    Misplaced {
+        /// Its metric.
+        metric: String,
+        /// The collector of the batch.
+        collector: String,
+        /// What is wrong.
+        detail: &'static str,
+    },
+    /// A definition or a batch that is larger than a frame may be.
+    #[error("{what} is too large for the store ({size}, at most {most})")]
+    TooLarge {
+        /// What is.
+        what: &'static str,
+        /// How large it is.
+        size: usize,
+        /// How large it may be.
+        most: usize,
+    },
+    /// A file makes no sense.
+    #[error("`{}` is damaged: {detail}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Io { path, source, .. } => Self::Io {
+                path: path.display().to_string(),
+                source,
+            },
+            StoreError::Damaged { path, detail } => Self::Damaged {
+                path: path.display().to_string(),
+                detail,
+            },
+            other => Self::Damaged {
+                path: String::new(),
+                detail: other.to_string(),
+            },
+        }
+    }
+}
+
+/// Bytes that make no sense, without the file that they stand in; the file's reader adds its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed(pub(crate) &'static str);
+
+impl Malformed {
+    pub(crate) fn inside(self, path: &Path) -> StoreError {
+        StoreError::Damaged {
+            path: path.to_owned(),
+            detail: self.0.to_owned(),
+        }
+    }
+}
