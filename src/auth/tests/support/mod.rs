@@ -52,7 +52,7 @@ pub struct Signer {
 impl Signer {
     pub fn new(kind: &'static rcgen::SignatureAlgorithm, algorithm: Algorithm, kid: &str) -> Self {
         // Whoever comes first chooses; a second choice of the same is no matter.
-        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+        drop(jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default());
         let pair = if algorithm == Algorithm::RS256 {
             rcgen::KeyPair::generate_rsa_for(kind, rcgen::RsaKeySize::_2048).unwrap()
         } else {
@@ -64,8 +64,12 @@ impl Signer {
             Algorithm::EdDSA => EncodingKey::from_ed_pem(pem.as_bytes()).unwrap(),
             _ => EncodingKey::from_ec_pem(pem.as_bytes()).unwrap(),
         };
-        let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&key, algorithm).unwrap();
-        let mut jwk = serde_json::to_value(jwk).unwrap();
+        let mut jwk = if algorithm == Algorithm::EdDSA {
+            json!({"kty": "OKP", "crv": "Ed25519", "x": base64_bytes(pair.public_key_raw())})
+        } else {
+            let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&key, algorithm).unwrap();
+            serde_json::to_value(jwk).unwrap()
+        };
         jwk["kid"] = json!(kid);
         Self {
             key,
@@ -89,8 +93,12 @@ impl Signer {
 }
 
 pub fn base64(text: &str) -> String {
+    base64_bytes(text.as_bytes())
+}
+
+fn base64_bytes(bytes: &[u8]) -> String {
     use base64::Engine as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text)
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// The issuer, its clock and a verifier that trusts it.
