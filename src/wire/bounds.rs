@@ -5,7 +5,6 @@ use std::time::Duration;
 use glasshouse_core::time::{BootTime, Interval, Moment, Timestamp};
 
 use crate::error::WireError;
-use crate::message::MOST_SERIES_NUMBER;
 
 /// Longest name of a metric, collector or fact, key of a label, word of a state.
 pub(crate) const MOST_NAME: usize = 128;
@@ -31,7 +30,7 @@ pub(crate) fn name(text: String, field: &'static str) -> Result<String, WireErro
 }
 
 pub(crate) fn series_number(number: u32, field: &'static str) -> Result<u32, WireError> {
-    if number == 0 || number > MOST_SERIES_NUMBER {
+    if number == 0 {
         return Err(out_of_bounds(field));
     }
     Ok(number)

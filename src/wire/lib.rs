@@ -40,7 +40,7 @@ pub use batch::BatchEncoder;
 pub use error::WireError;
 pub use frame::{FrameWriter, HEADER_BYTES, MOST_PAYLOAD, VERSION};
 pub use message::{
-    Batch, Heartbeat, MOST_COLLECTORS, MOST_DEFINITIONS, MOST_FACTS, MOST_SAMPLES,
-    MOST_SERIES_NUMBER, Message, SampleRow, SeriesDefinition,
+    Batch, Heartbeat, MOST_COLLECTORS, MOST_DEFINITIONS, MOST_FACTS, MOST_SAMPLES, Message,
+    SampleRow, SeriesDefinition,
 };
 pub use reader::{Frame, FrameReader, ReaderCounts, Step};

@@ -31,8 +31,6 @@ pub const MOST_DEFINITIONS: usize = 256;
 pub const MOST_FACTS: usize = 2048;
 /// The most collectors of one message.
 pub const MOST_COLLECTORS: usize = 256;
-/// The highest number of a series in one run: 32 collectors at their most, some hundred times over.
-pub const MOST_SERIES_NUMBER: u32 = 1 << 24;
 
 /// Longest sentence of help.
 const MOST_HELP: usize = 1024;
@@ -65,7 +63,7 @@ pub enum Message {
 /// The number by which batches of this run call a series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeriesDefinition {
-    /// From 1 to [`MOST_SERIES_NUMBER`]; never another series in the same run.
+    /// From 1 on; never another series in the same run.
     pub number: u32,
     /// What it stands for.
     pub info: SeriesInfo,

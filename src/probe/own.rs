@@ -1,0 +1,104 @@
+//! What the probe says of itself: series like any other, of a collector that is the supervisor.
+
+use std::time::Duration;
+
+use glasshouse_core::collector::SampleWriter;
+use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
+use glasshouse_core::sample::Value;
+
+use crate::board::Slot;
+use crate::queue::QueueCounts;
+
+/// The name under which the probe reports itself.
+pub const OWN_COLLECTOR: &str = "glasshouse";
+
+/// The probe's own metrics, which no entry of a collector list declares.
+pub static OWN_METRICS: &[MetricDefinition] = &OWN;
+
+static OWN: [MetricDefinition; 5] = [DURATION, FAILURES, REFUSED, BATCHES_DROPPED, BATCHES_QUEUED];
+
+const COLLECTOR: &[LabelDefinition] = &[LabelDefinition {
+    key: "glasshouse.collector",
+    help: "The collector.",
+}];
+
+const DURATION: MetricDefinition = MetricDefinition {
+    name: "glasshouse.collector.duration",
+    unit: "s",
+    kind: MetricKind::Gauge,
+    value: ValueType::F64,
+    help: "How long the last run of the collector took, waiting for devices included.",
+    is_not: "Not CPU time: a collector that waits for a slow device costs none.",
+    labels: COLLECTOR,
+    source: "the probe",
+    audience: Audience::Glasshouse,
+};
+
+const FAILURES: MetricDefinition = MetricDefinition {
+    name: "glasshouse.collector.failures",
+    unit: "{run}",
+    kind: MetricKind::Counter,
+    value: ValueType::U64,
+    help: "Runs of the collector since the probe started in which something could not be read.",
+    is_not: "Not absent hardware, which is no failure.",
+    labels: COLLECTOR,
+    source: "the probe",
+    audience: Audience::Glasshouse,
+};
+
+const REFUSED: MetricDefinition = MetricDefinition {
+    name: "glasshouse.collector.refused",
+    unit: "{sample}",
+    kind: MetricKind::Counter,
+    value: ValueType::U64,
+    help: "Values of the collector that the probe did not take: not finite, undeclared, or beyond the most series.",
+    is_not: "Not values that the machine did not give.",
+    labels: COLLECTOR,
+    source: "the probe",
+    audience: Audience::Glasshouse,
+};
+
+const BATCHES_DROPPED: MetricDefinition = MetricDefinition {
+    name: "glasshouse.probe.batches_dropped",
+    unit: "{batch}",
+    kind: MetricKind::Counter,
+    value: ValueType::U64,
+    help: "Batches that the probe dropped since it started, because the node did not read for longer than its queue lasts.",
+    is_not: "Not samples: a batch is all that one run of a collector read.",
+    labels: &[],
+    source: "the probe",
+    audience: Audience::Glasshouse,
+};
+
+const BATCHES_QUEUED: MetricDefinition = MetricDefinition {
+    name: "glasshouse.probe.batches_queued",
+    unit: "{batch}",
+    kind: MetricKind::UpDownCounter,
+    value: ValueType::U64,
+    help: "Batches that wait in the probe for the node to read them.",
+    is_not: "Not what waits in the pipe between them, 64 KiB more.",
+    labels: &[],
+    source: "the probe",
+    audience: Audience::Glasshouse,
+};
+
+/// Writes the probe's own metrics.
+pub(crate) fn write_own(slots: &[&Slot], queue: QueueCounts, out: &mut dyn SampleWriter) {
+    let [duration, failures, refused, dropped, queued] = &OWN;
+    for slot in slots {
+        let Some(counts) = slot.counts() else {
+            continue;
+        };
+        let labels = [slot.name];
+        out.sample(duration, &labels, seconds(counts.duration));
+        out.sample(failures, &labels, Value::U64(counts.failures));
+        out.sample(refused, &labels, Value::U64(counts.refused));
+    }
+    out.sample(dropped, &[], Value::U64(queue.dropped));
+    let batches = u64::try_from(queue.batches).unwrap_or(u64::MAX);
+    out.sample(queued, &[], Value::U64(batches));
+}
+
+fn seconds(span: Duration) -> Value {
+    Value::F64(span.as_secs_f64())
+}

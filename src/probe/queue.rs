@@ -1,0 +1,275 @@
+//! What waits for the link: bounded, drop-oldest, counted.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The most bytes that wait, definitions aside: one minute of a large machine's series.
+const MOST_BYTES: usize = 4 << 20;
+
+/// The most bytes of definitions that wait; they are never dropped, so a run whose definitions find no room is not
+/// taken at all and comes again.
+const MOST_DEFINITION_BYTES: usize = 4 << 20;
+
+/// With fewer frames than this the link keeps up: a run of every collector, now and then two.
+const KEEPS_UP: usize = 32;
+
+/// What one run of one collector wants to be sent, in this order.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    /// Definitions that the batch needs; never dropped.
+    pub(crate) definitions: Vec<Vec<u8>>,
+    /// The samples.
+    pub(crate) batch: Option<Vec<u8>>,
+    /// What will be said again anyway.
+    pub(crate) others: Vec<Vec<u8>>,
+}
+
+/// What waits, and what was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct QueueCounts {
+    /// Batches that were dropped because nobody read.
+    pub(crate) dropped: u64,
+    /// Batches that wait.
+    pub(crate) batches: usize,
+    /// Bytes that wait.
+    pub(crate) bytes: usize,
+}
+
+/// What the queue has for its reader.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// A payload.
+    Payload(Vec<u8>),
+    /// Nothing for now.
+    Idle,
+    /// Nothing, and nothing will come.
+    Closed,
+}
+
+/// Payloads that wait for the link.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    filled: Condvar,
+    most_batches: usize,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    payloads: VecDeque<(Class, Vec<u8>)>,
+    batches: usize,
+    /// Of batches and others.
+    bytes: usize,
+    definition_bytes: usize,
+    dropped: u64,
+    is_closed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Definition,
+    Batch,
+    Other,
+}
+
+impl Queue {
+    /// With room for this many batches.
+    pub(crate) fn new(most_batches: usize) -> Self {
+        Self {
+            inner: Mutex::default(),
+            filled: Condvar::new(),
+            most_batches,
+        }
+    }
+
+    /// Takes a run; makes room by dropping the oldest. `false` where its definitions find no room: the run is dropped.
+    pub(crate) fn push(&self, outgoing: Outgoing) -> bool {
+        let mut inner = self.lock();
+        let definitions: usize = outgoing.definitions.iter().map(Vec::len).sum();
+        let has_room = definitions == 0
+            || inner.definition_bytes.saturating_add(definitions) <= MOST_DEFINITION_BYTES;
+        if has_room {
+            for payload in outgoing.definitions {
+                inner.put(Class::Definition, payload);
+            }
+            if let Some(payload) = outgoing.batch {
+                inner.put(Class::Batch, payload);
+            }
+            for payload in outgoing.others {
+                inner.put(Class::Other, payload);
+            }
+            inner.make_room(self.most_batches);
+        } else if outgoing.batch.is_some() {
+            inner.dropped = inner.dropped.saturating_add(1);
+        }
+        drop(inner);
+        self.filled.notify_one();
+        has_room
+    }
+
+    /// The oldest payload; waits for one as long as `span`.
+    pub(crate) fn next(&self, span: Duration) -> Next {
+        let mut inner = self.lock();
+        if inner.payloads.is_empty() && !inner.is_closed {
+            inner = self
+                .filled
+                .wait_timeout(inner, span)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        match inner.payloads.pop_front() {
+            Some((class, payload)) => {
+                inner.took(class, payload.len());
+                Next::Payload(payload)
+            }
+            None if inner.is_closed => Next::Closed,
+            None => Next::Idle,
+        }
+    }
+
+    /// Whether the reader keeps up, so that there is room for what was said before.
+    pub(crate) fn keeps_up(&self) -> bool {
+        self.lock().payloads.len() < KEEPS_UP
+    }
+
+    pub(crate) fn counts(&self) -> QueueCounts {
+        let inner = self.lock();
+        QueueCounts {
+            dropped: inner.dropped,
+            batches: inner.batches,
+            bytes: inner.bytes.saturating_add(inner.definition_bytes),
+        }
+    }
+
+    /// Nothing more will come; what waits can still be taken.
+    pub(crate) fn close(&self) {
+        self.lock().is_closed = true;
+        self.filled.notify_all();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn put(&mut self, class: Class, payload: Vec<u8>) {
+        match class {
+            Class::Definition => {
+                self.definition_bytes = self.definition_bytes.saturating_add(payload.len());
+            }
+            Class::Batch => {
+                self.batches = self.batches.saturating_add(1);
+                self.bytes = self.bytes.saturating_add(payload.len());
+            }
+            Class::Other => self.bytes = self.bytes.saturating_add(payload.len()),
+        }
+        self.payloads.push_back((class, payload));
+    }
+
+    fn took(&mut self, class: Class, length: usize) {
+        match class {
+            Class::Definition => {
+                self.definition_bytes = self.definition_bytes.saturating_sub(length);
+            }
+            Class::Batch => {
+                self.batches = self.batches.saturating_sub(1);
+                self.bytes = self.bytes.saturating_sub(length);
+            }
+            Class::Other => self.bytes = self.bytes.saturating_sub(length),
+        }
+    }
+
+    fn make_room(&mut self, most_batches: usize) {
+        while self.batches > most_batches || self.bytes > MOST_BYTES {
+            let mut oldest_first = self.payloads.iter();
+            let Some(at) = oldest_first.position(|(class, _)| *class != Class::Definition) else {
+                return;
+            };
+            if let Some((class, payload)) = self.payloads.remove(at) {
+                self.took(class, payload.len());
+                self.dropped = self
+                    .dropped
+                    .saturating_add(u64::from(class == Class::Batch));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(definitions: &[usize], batch: usize, tag: u8) -> Outgoing {
+        Outgoing {
+            definitions: definitions
+                .iter()
+                .map(|length| vec![tag; *length])
+                .collect(),
+            batch: (batch > 0).then(|| vec![tag; batch]),
+            others: vec![],
+        }
+    }
+
+    fn drain(queue: &Queue) -> Vec<(usize, u8)> {
+        let mut seen = Vec::new();
+        while let Next::Payload(payload) = queue.next(Duration::ZERO) {
+            seen.push((payload.len(), payload[0]));
+        }
+        seen
+    }
+
+    #[test]
+    fn the_oldest_batch_goes_and_no_definition() {
+        let queue = Queue::new(2);
+        for tag in 1..=4 {
+            assert!(queue.push(run(&[10], 20, tag)));
+        }
+        assert_eq!(
+            queue.counts(),
+            QueueCounts {
+                dropped: 2,
+                batches: 2,
+                bytes: 80
+            }
+        );
+        assert_eq!(
+            drain(&queue),
+            [(10, 1), (10, 2), (10, 3), (20, 3), (10, 4), (20, 4)]
+        );
+        assert_eq!(queue.counts().bytes, 0);
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let queue = Queue::new(1000);
+        for tag in 0..10 {
+            queue.push(run(&[], MOST_BYTES / 3, tag));
+        }
+        let counts = queue.counts();
+        assert_eq!((counts.dropped, counts.batches), (7, 3));
+        assert!(counts.bytes <= MOST_BYTES);
+    }
+
+    #[test]
+    fn a_run_whose_definitions_find_no_room_is_refused_whole() {
+        let queue = Queue::new(1000);
+        assert!(queue.push(run(&[MOST_DEFINITION_BYTES], 1, 1)));
+        assert!(!queue.push(run(&[1], 1, 2)));
+        assert_eq!((queue.counts().dropped, queue.counts().batches), (1, 1));
+        assert!(
+            queue.push(run(&[], 1, 3)),
+            "what needs no definition still comes in"
+        );
+    }
+
+    #[test]
+    fn what_waits_can_be_taken_after_the_end() {
+        let queue = Queue::new(10);
+        queue.push(run(&[], 5, 1));
+        queue.close();
+        assert_eq!(queue.next(Duration::ZERO), Next::Payload(vec![1; 5]));
+        assert_eq!(queue.next(Duration::from_secs(60)), Next::Closed);
+    }
+}

@@ -1,0 +1,79 @@
+//! The thread of one collector.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use glasshouse_core::collector::Collector;
+use glasshouse_core::time::{Clock, SystemClock};
+use tracing::error;
+
+use crate::board::Slot;
+use crate::queue::Queue;
+use crate::recorder::{Ending, Recorder, Repeat};
+use crate::schedule::until_next;
+use crate::settings::Planned;
+use crate::stop::Stop;
+
+/// Everything that the thread of one collector has.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    pub(crate) planned: Planned,
+    pub(crate) root: PathBuf,
+    pub(crate) interval: Duration,
+    pub(crate) recorder: Recorder,
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) stop: Arc<Stop>,
+}
+
+impl Runner {
+    /// Runs the collector at once, and then at each tick until the end.
+    pub(crate) fn run(mut self) {
+        let mut collector = self.build();
+        loop {
+            if !self.run_once(&mut *collector) {
+                collector = self.build();
+            }
+            let wait = until_next(SystemClock.now(), self.interval);
+            if self.stop.wait(wait) {
+                return;
+            }
+        }
+    }
+
+    /// One run; `false` where it panicked and the collector cannot be trusted any more.
+    fn run_once(&mut self, collector: &mut dyn Collector) -> bool {
+        let at = SystemClock.moment();
+        self.slot.begin();
+        self.recorder.begin();
+        let recorder = &mut self.recorder;
+        let ending = catch_unwind(AssertUnwindSafe(|| collector.collect(recorder)))
+            .map_or(Ending::Panicked, Ending::Returned);
+        let is_usable = !matches!(ending, Ending::Panicked);
+        if !is_usable {
+            error!(
+                collector = self.slot.name,
+                "The collector panicked; it is built anew."
+            );
+        }
+        let verdict = self.recorder.verdict(ending);
+        if self.slot.end(at.wall, &verdict) {
+            let repeat = if self.queue.keeps_up() {
+                Repeat::Due
+            } else {
+                Repeat::Later
+            };
+            let outgoing = self.recorder.payloads(at, verdict.state, repeat);
+            if self.queue.push(outgoing) {
+                self.recorder.sent();
+            }
+        }
+        is_usable
+    }
+
+    fn build(&self) -> Box<dyn Collector> {
+        self.planned.spec.build(&self.root, &self.planned.options)
+    }
+}

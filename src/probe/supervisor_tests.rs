@@ -1,0 +1,260 @@
+//! A whole probe on a real FIFO.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use glasshouse_core::failure::FailureReason;
+use glasshouse_core::reader::CollectorStatus;
+use glasshouse_core::sample::Value;
+use glasshouse_wire::{Batch, FrameReader, Step};
+use rustix::fs::{CWD, Mode, mkfifoat};
+use tempfile::TempDir;
+
+use super::*;
+use crate::settings::Tempo;
+use crate::testing::{ABSENT, COUNTS, FakeSpec, HANGS, LET_GO, PANICS, planned};
+
+/// Nothing here takes longer on a machine that is alive.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Running {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), ProbeError>>,
+    fifo: File,
+    reader: FrameReader,
+    _folder: TempDir,
+}
+
+impl Running {
+    fn start(specs: &[&'static FakeSpec], tempo: Tempo) -> Self {
+        let folder = TempDir::new().unwrap();
+        let frames: PathBuf = folder.path().join("frames");
+        mkfifoat(CWD, &frames, Mode::from_raw_mode(0o600)).unwrap();
+        let fifo = File::options()
+            .read(true)
+            .write(true)
+            .open(&frames)
+            .unwrap();
+        let settings = ProbeSettings {
+            root: "/".into(),
+            frames,
+            collectors: specs.iter().map(|spec| planned(spec)).collect(),
+            tempo,
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || run(settings, stop)
+        });
+        Self {
+            stop,
+            thread,
+            fifo,
+            reader: FrameReader::new(),
+            _folder: folder,
+        }
+    }
+
+    /// Takes messages until one satisfies.
+    fn until<T>(&mut self, mut wanted: impl FnMut(&Message) -> Option<T>) -> T {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            // opened for reading and writing, so this never ends, and the heartbeats wake it
+            if let Step::Frame(frame) = self.reader.next_frame(&mut self.fifo).unwrap()
+                && let Some(found) = wanted(&frame.message().unwrap())
+            {
+                return found;
+            }
+        }
+        panic!("waited in vain");
+    }
+
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap().unwrap();
+    }
+}
+
+fn hurry() -> Tempo {
+    Tempo {
+        interval: Some(Duration::from_millis(20)),
+        deadline: (Duration::from_secs(2), Duration::from_secs(2)),
+        status: Duration::from_millis(100),
+        tick: Duration::from_millis(20),
+        queue: Duration::from_millis(200),
+    }
+}
+
+fn batch_of<'a>(message: &'a Message, name: &str) -> Option<&'a Batch> {
+    match message {
+        Message::Batch(batch) if batch.collector == name => Some(batch),
+        _ => None,
+    }
+}
+
+fn status_of<'a>(message: &'a Message, name: &str) -> Option<&'a CollectorStatus> {
+    match message {
+        Message::Status(statuses) => statuses.iter().find(|status| status.name == name),
+        _ => None,
+    }
+}
+
+#[test]
+fn definitions_come_before_their_use_and_nothing_is_missing() {
+    let mut probe = Running::start(&[&COUNTS, &ABSENT], hurry());
+    let mut defined = Vec::new();
+    let mut expected = 1;
+    let mut facts = 0;
+    probe.until(|message| {
+        match message {
+            Message::Define(definitions) => {
+                defined.extend(definitions.iter().map(|definition| definition.number));
+            }
+            Message::Batch(batch) => {
+                assert!(
+                    batch
+                        .samples
+                        .iter()
+                        .all(|(number, ..)| defined.contains(number))
+                );
+            }
+            Message::Facts { .. } => facts += 1,
+            Message::Status(_) | Message::Heartbeat(_) => {}
+        }
+        let batch = batch_of(message, "counts")?;
+        assert_eq!(batch.samples[0].1, Some(Value::U64(expected)));
+        expected += 1;
+        (expected > 50).then_some(())
+    });
+    assert_eq!(
+        facts, 1,
+        "facts that do not change are not sent again so soon"
+    );
+    let absent = probe.until(|message| status_of(message, "absent").cloned());
+    assert_eq!(
+        (absent.state, absent.detail.raw()),
+        (CollectorState::Absent, "no test device")
+    );
+    let own = probe.until(|message| batch_of(message, OWN_COLLECTOR).cloned());
+    assert_eq!(own.samples.len(), 2 * 3 + 2);
+    assert_eq!(probe.reader.counts().resyncs, 0);
+    probe.stop();
+}
+
+#[test]
+fn a_collector_that_hangs_costs_its_own_series_only() {
+    let mut probe = Running::start(&[&HANGS, &COUNTS], hurry());
+    let hanging = |message: &Message| {
+        status_of(message, "hangs")
+            .filter(|status| status.state == CollectorState::Failed(FailureReason::Timeout))
+            .cloned()
+    };
+    let status = probe.until(hanging);
+    assert!(
+        status.detail.raw().contains("has not answered"),
+        "{status:?}"
+    );
+    let mut last = None;
+    let mut more = 0;
+    probe.until(|message| {
+        assert!(
+            batch_of(message, "hangs")
+                .is_none_or(|batch| { batch.samples[0].1 == Some(Value::U64(1)) })
+        );
+        let Some(Value::U64(count)) = batch_of(message, "counts")?.samples[0].1 else {
+            panic!("no count");
+        };
+        assert!(
+            last.is_none_or(|last| count == last + 1),
+            "the others keep on"
+        );
+        last = Some(count);
+        more += 1;
+        (more > 30).then_some(())
+    });
+    LET_GO.store(true, Ordering::Relaxed);
+    let after = probe.until(|message| batch_of(message, "hangs").cloned());
+    assert_eq!(
+        after.samples[0].1,
+        Some(Value::U64(3)),
+        "what was late is thrown away"
+    );
+    probe.until(|message| {
+        status_of(message, "hangs")
+            .filter(|status| status.state == CollectorState::Good)
+            .cloned()
+    });
+    probe.stop();
+}
+
+#[test]
+fn a_reader_that_is_stuck_costs_the_oldest_batches_and_they_are_counted() {
+    let mut probe = Running::start(&[&COUNTS], hurry());
+    // the pipe takes 64 KiB, the queue 16 batches; then batches are dropped
+    let filler = vec![0; 65_536 - 4096];
+    std::io::Write::write_all(&mut probe.fifo, &filler).unwrap();
+    std::thread::sleep(Duration::from_secs(4));
+    let mut seen = Vec::new();
+    let dropped = probe.until(|message| {
+        if let Some(batch) = batch_of(message, "counts")
+            && let Some(Value::U64(count)) = batch.samples[0].1
+        {
+            seen.push(count);
+        }
+        match message {
+            Message::Heartbeat(beat) if beat.batches_dropped > 0 => Some(beat.batches_dropped),
+            _ => None,
+        }
+    });
+    let gaps: u64 = seen.windows(2).map(|pair| pair[1] - pair[0] - 1).sum();
+    assert!(gaps > 0 && dropped >= gaps, "{gaps} of {dropped}");
+    assert_eq!(seen[0], 1, "what was in the pipe is not lost");
+    probe.stop();
+}
+
+#[test]
+fn a_collector_that_panics_is_built_anew() {
+    let mut probe = Running::start(&[&PANICS], hurry());
+    for _ in 0..3 {
+        let batch = probe.until(|message| batch_of(message, "panics").cloned());
+        assert_eq!(batch.samples[0].1, Some(Value::U64(1)));
+    }
+    probe.until(|message| {
+        status_of(message, "panics")
+            .filter(|status| status.failures >= 2)
+            .cloned()
+    });
+    probe.stop();
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_node_that_is_not_there() {
+    let folder = TempDir::new().unwrap();
+    let settings = ProbeSettings {
+        root: "/".into(),
+        frames: folder.path().join("frames"),
+        collectors: vec![planned(&COUNTS)],
+        tempo: hurry(),
+    };
+    run(settings, Arc::new(AtomicBool::new(true))).unwrap();
+}
+
+#[test]
+fn a_single_run_gives_samples_facts_and_status() {
+    let mut off = planned(&COUNTS);
+    off.enabled = false;
+    let all = crate::collect_once("/".as_ref(), &[planned(&COUNTS), planned(&ABSENT), off]);
+    let states: Vec<_> = all.iter().map(|one| one.status.state).collect();
+    assert_eq!(
+        states,
+        [
+            CollectorState::Good,
+            CollectorState::Absent,
+            CollectorState::Disabled
+        ]
+    );
+    assert_eq!(all[0].samples[0].value, Some(Value::U64(1)));
+    assert_eq!(all[0].samples[0].series.metric, "test.whole");
+    assert_eq!(all[0].facts[0].value.raw(), "same");
+    assert!(all[1].samples.is_empty() && all[2].samples.is_empty());
+}
