@@ -1,3 +1,16 @@
 //! What can only be seen from outside: the rooms and their edges, and the shipped binary with clients of others.
 
+// `cfg(test)` tells the lints that helpers are tests too
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod diode;
+#[cfg(test)]
+mod eight_steps;
+#[cfg(test)]
 mod floors;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod survival;
