@@ -1,0 +1,437 @@
+//! The gate: the one place that asks whether something may be done.
+//!
+//! Every authenticated request passes [`Gate::admit`], which checks scopes and writes a record; every tool call then
+//! passes [`Gate::call`], which types its arguments, says what they would touch, asks the policies, writes the decision,
+//! and only then makes the [`View`] through which the tool reads. Nothing else makes one.
+
+mod cursor;
+mod ledger;
+mod node;
+mod permit;
+mod record;
+
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use glasshouse_core::access::{Decision, DenyReason, Principal, Question, SCOPES, UsageKey};
+use glasshouse_core::audit::OutcomeRecord;
+use glasshouse_core::time::Timestamp;
+use serde_json::{Map, Value};
+
+use self::cursor::CursorKey;
+use self::ledger::Ledger;
+pub(crate) use self::node::ThisNode;
+use self::permit::Permit;
+pub(crate) use self::permit::View;
+use self::record::Draft;
+use crate::answer::{Answer, Rendered};
+use crate::http::challenge_scopes;
+use crate::tools::{self, Arguments, Call, Page, Tool, ToolError};
+use crate::world::FaceWorld;
+
+/// The gate, one for a face.
+pub(crate) struct Gate {
+    world: FaceWorld,
+    ledger: Mutex<Ledger>,
+    cursors: CursorKey,
+    /// The number of the next decision. It starts at the time of the start in nanoseconds, so that no number comes twice.
+    next: AtomicU64,
+}
+
+/// Proof that [`Gate::admit`] let a request in. Nothing else can make one.
+#[derive(Clone, Debug)]
+pub(crate) struct Admitted {
+    principal: Principal,
+    method: String,
+    tool: Option<String>,
+}
+
+/// Why a request was turned away at the gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Turned {
+    /// The token's scopes do not cover the tool; these would.
+    Scope { scopes: Vec<String> },
+    /// No.
+    Denied { decision: String },
+}
+
+/// What became of a call.
+#[derive(Debug)]
+pub(crate) enum Called {
+    /// The answer in both forms.
+    Answered(Rendered),
+    /// Not permitted or not found: the caller is told the decision and nothing else.
+    Denied { decision: String },
+    /// The call was wrong or could not be answered, and this says how to do better.
+    Failed(String),
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate")
+            .field("world", &self.world)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Admitted {
+    /// The method that was let in.
+    pub(crate) fn method(&self) -> &str {
+        &self.method
+    }
+}
+
+impl Gate {
+    /// A gate over the world; what was used before the start counts from now on for a day.
+    pub(crate) fn new(world: FaceWorld) -> Self {
+        let now = world.clock.now();
+        Self {
+            ledger: Mutex::new(Ledger::new(&world.usage, now)),
+            cursors: CursorKey::random(),
+            next: AtomicU64::new(now.nanos().unsigned_abs()),
+            world,
+        }
+    }
+
+    /// What it was given.
+    pub(crate) const fn world(&self) -> &FaceWorld {
+        &self.world
+    }
+
+    /// Counts a refusal before authentication.
+    pub(crate) fn count_refusal(&self, reason: &'static str) {
+        self.world.audit.refused(self.world.clock.now(), reason);
+    }
+
+    /// What a client without a token should ask for: the tool's scope, or all of them where no tool is named, and the
+    /// default task.
+    pub(crate) fn scopes_to_ask_for(&self, tool: Option<&str>) -> Vec<String> {
+        let needed: Vec<String> = match tool.and_then(tools::find) {
+            Some(tool) => vec![tool.scope().to_owned()],
+            None => SCOPES.iter().map(|scope| (*scope).to_owned()).collect(),
+        };
+        challenge_scopes([], needed, &self.world.settings.default_task)
+    }
+
+    /// Lets an authenticated request in, or turns it away. Every method of the protocol passes here; a tool call is judged
+    /// a second time by [`Gate::call`], with its arguments, and has its record from there.
+    ///
+    /// # Errors
+    /// [`Turned`] where the scope is missing or the audit log cannot take the record.
+    pub(crate) fn admit(
+        &self,
+        principal: Principal,
+        method: &str,
+        tool: Option<&str>,
+    ) -> Result<Admitted, Turned> {
+        let now = self.world.clock.now();
+        let known = tool.and_then(tools::find);
+        if let Some(known) = known
+            && !principal.scopes.contains(known.scope())
+        {
+            return Err(self.turn_to_another_scope(&principal, known, now));
+        }
+        if method != "tools/call" {
+            let decision = self.next_decision();
+            let draft = Draft::method(&principal, method, &decision, now);
+            if self.world.audit.decided(&draft.allowed()).is_err() {
+                tracing::error!("Refusing every request: the audit log cannot take a record.");
+                return Err(Turned::Denied { decision });
+            }
+        }
+        Ok(Admitted {
+            principal,
+            method: method.to_owned(),
+            tool: tool.map(str::to_owned),
+        })
+    }
+
+    /// The tools of which the policies could allow some call; a missing scope hides nothing, because clients step up.
+    pub(crate) fn listed(&self, admitted: &Admitted) -> Vec<&'static dyn Tool> {
+        let now = self.world.clock.now();
+        let node = ThisNode::read(&self.world).id;
+        tools::TOOLS
+            .iter()
+            .copied()
+            .filter(|tool| self.could_allow(&admitted.principal, *tool, node, now))
+            .collect()
+    }
+
+    /// Judges one tool call and makes it. Blocks: it reads files and writes records.
+    pub(crate) fn call(
+        &self,
+        admitted: &Admitted,
+        name: &str,
+        arguments: Option<&Map<String, Value>>,
+    ) -> Called {
+        let now = self.world.clock.now();
+        let decision = self.next_decision();
+        let node = ThisNode::read(&self.world);
+        let principal = &admitted.principal;
+        let mut draft = Draft::call(principal, name, arguments, &node, &decision, now);
+        let judged = self.judge(admitted, name, arguments, &node, now, &mut draft);
+        let (tool, call, view) = match judged {
+            Ok(judged) => judged,
+            Err(stop) => return self.stop(&draft, stop),
+        };
+        let answered = tool
+            .answer(&call, &view)
+            .and_then(|answer| self.finish(tool, &call, principal, &node, answer));
+        self.record_outcome(&decision, answered)
+    }
+
+    /// Everything up to the view: the record of the decision is written when this returns.
+    fn judge(
+        &self,
+        admitted: &Admitted,
+        name: &str,
+        arguments: Option<&Map<String, Value>>,
+        node: &ThisNode,
+        now: Timestamp,
+        draft: &mut Draft,
+    ) -> Result<(&'static dyn Tool, Call, View), Stop> {
+        let principal = &admitted.principal;
+        let tool = tools::find(name).filter(|_| admitted.tool.as_deref() == Some(name));
+        let tool = tool.ok_or(Stop::Denied(DenyReason::UnknownTool, Vec::new()))?;
+        if !self.could_allow(principal, tool, node.id, now) {
+            return Err(Stop::Denied(DenyReason::NoPolicy, Vec::new()));
+        }
+        let arguments = Arguments::parse(tool.parameters(), arguments).map_err(Stop::Wrong)?;
+        node.resolve(arguments.text("scope"), &self.world.settings.node_labels)
+            .map_err(Stop::WrongNode)?;
+        let page = self.page(tool, principal, &arguments, now)?;
+        let call = Call {
+            arguments,
+            page,
+            now,
+        };
+        let bounds = tool.plan(&call).map_err(Stop::Wrong)?;
+        draft.rows = bounds.rows;
+        let question = Question {
+            principal,
+            tool: tool.name(),
+            node: node.id,
+            input: call.arguments.typed(),
+            bounds: &bounds,
+            used: glasshouse_core::access::Usage::default(),
+            now,
+        };
+        match self.decide(question) {
+            Decision::Allow { policies } => draft.policies = policies,
+            Decision::Deny { reason, policies } => return Err(Stop::Denied(reason, policies)),
+        }
+        if self.world.audit.decided(&draft.allowed()).is_err() {
+            return Err(Stop::Denied(DenyReason::AuditUnavailable, Vec::new()));
+        }
+        let permit = Permit::new(principal.clone(), tool, node.clone(), &call, bounds);
+        Ok((tool, call, View::new(self.world.clone(), permit)))
+    }
+
+    /// Asks the policies while the counts stand still, and counts what they allow: two calls at once cannot both be the
+    /// last one of a budget.
+    fn decide(&self, mut question: Question<'_>) -> Decision {
+        let Some(task) = &question.principal.task else {
+            return Decision::Deny {
+                reason: DenyReason::UnknownTask,
+                policies: Vec::new(),
+            };
+        };
+        let key = UsageKey {
+            subject: question.principal.subject.clone(),
+            client: question.principal.client.clone(),
+            task: task.clone(),
+        };
+        let Ok(mut ledger) = self.ledger.lock() else {
+            return trouble("the counts of use are broken");
+        };
+        let Some(used) = ledger.used(&key, question.now) else {
+            return trouble("more callers than can be counted");
+        };
+        question.used = used;
+        let decision = self.world.authorizer.decide(&question);
+        if matches!(decision, Decision::Allow { .. }) {
+            ledger.add(key, question.bounds.rows, question.now);
+        }
+        decision
+    }
+
+    fn page(
+        &self,
+        tool: &dyn Tool,
+        principal: &Principal,
+        arguments: &Arguments,
+        now: Timestamp,
+    ) -> Result<Option<Page>, Stop> {
+        let Some(cursor) = arguments.text("cursor") else {
+            return Ok(None);
+        };
+        self.cursors
+            .open(cursor, tool.name(), principal, arguments, now)
+            .map(Some)
+            .ok_or(Stop::Wrong(ToolError::Cursor))
+    }
+
+    fn could_allow(
+        &self,
+        principal: &Principal,
+        tool: &dyn Tool,
+        node: glasshouse_core::identity::NodeId,
+        now: Timestamp,
+    ) -> bool {
+        principal.task.is_some()
+            && self
+                .world
+                .authorizer
+                .could_allow(principal, tool.name(), node, now)
+    }
+
+    fn turn_to_another_scope(
+        &self,
+        principal: &Principal,
+        tool: &dyn Tool,
+        now: Timestamp,
+    ) -> Turned {
+        let decision = self.next_decision();
+        let draft = Draft::method(principal, tool.name(), &decision, now);
+        if self.world.audit.decided(&draft.refused("scope")).is_err() {
+            return Turned::Denied { decision };
+        }
+        let task = principal.task.as_ref();
+        Turned::Scope {
+            scopes: challenge_scopes(
+                principal.scopes.iter().cloned(),
+                [tool.scope().to_owned()],
+                task.unwrap_or(&self.world.settings.default_task),
+            ),
+        }
+    }
+
+    /// The output stage: one page within the token budget, checked against the tool's schema.
+    fn finish(
+        &self,
+        tool: &dyn Tool,
+        call: &Call,
+        principal: &Principal,
+        node: &ThisNode,
+        answer: Answer,
+    ) -> Result<Rendered, ToolError> {
+        let first = call.page.map_or(0, |page| page.offset);
+        let seal = |offset: usize, answer: &Answer| {
+            let page = Page {
+                offset,
+                window: answer.window?,
+            };
+            tool.pages().then(|| {
+                self.cursors
+                    .seal(page, tool.name(), principal, &call.arguments, call.now)
+            })
+        };
+        let rendered = answer.render(node, call.now, first, call.max_tokens(), &seal)?;
+        crate::answer::check(&rendered.structured, &tool.output_schema())
+            .map_err(|problem| ToolError::Malformed { problem })?;
+        Ok(rendered)
+    }
+
+    fn record_outcome(&self, decision: &str, answered: Result<Rendered, ToolError>) -> Called {
+        let (outcome, rows, bytes, truncated) = match &answered {
+            Ok(rendered) => (
+                "answered",
+                rendered.rows,
+                rendered.bytes(),
+                rendered.truncated,
+            ),
+            Err(error) => (error.word(), 0, 0, false),
+        };
+        let record = OutcomeRecord {
+            decision: decision.to_owned(),
+            at: self.world.clock.now(),
+            outcome: outcome.to_owned(),
+            rows,
+            bytes,
+            truncated,
+        };
+        if self.world.audit.ended(&record).is_err() {
+            tracing::error!(
+                decision,
+                "Withholding an answer: the audit log cannot take its outcome."
+            );
+            return Called::Denied {
+                decision: decision.to_owned(),
+            };
+        }
+        match answered {
+            Ok(rendered) => Called::Answered(rendered),
+            Err(error) => {
+                error.log(decision);
+                Called::Failed(error.to_string())
+            }
+        }
+    }
+
+    /// Records why a call went no further and says so to the caller.
+    fn stop(&self, draft: &Draft, stop: Stop) -> Called {
+        let decision = draft.decision.clone();
+        let denied = Called::Denied {
+            decision: decision.clone(),
+        };
+        let (record, told) = match stop {
+            Stop::Denied(reason, policies) => {
+                if let DenyReason::Trouble(detail) = &reason {
+                    tracing::warn!(decision, detail, "Denied a call because of trouble.");
+                }
+                let mut record = draft.refused(reason.word());
+                record.policies = policies;
+                (record, denied.clone_denial())
+            }
+            Stop::Wrong(error) => (
+                draft.refused("arguments"),
+                Called::Failed(error.to_string()),
+            ),
+            Stop::WrongNode(error) => (
+                draft.refused(DenyReason::UnknownNode.word()),
+                Called::Failed(error.to_string()),
+            ),
+        };
+        if self.world.audit.decided(&record).is_err() {
+            tracing::error!(
+                decision,
+                "Denying a call: the audit log cannot take a record."
+            );
+            return denied;
+        }
+        told
+    }
+
+    fn next_decision(&self) -> String {
+        format!("d-{:016x}", self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Why a call goes no further.
+enum Stop {
+    /// The policies, or what stands in their place, said no.
+    Denied(DenyReason, Vec<String>),
+    /// An argument is wrong.
+    Wrong(ToolError),
+    /// `scope` names no node here.
+    WrongNode(ToolError),
+}
+
+impl Called {
+    fn clone_denial(&self) -> Self {
+        match self {
+            Self::Denied { decision } => Self::Denied {
+                decision: decision.clone(),
+            },
+            _ => Self::Failed(String::new()),
+        }
+    }
+}
+
+fn trouble(detail: &str) -> Decision {
+    Decision::Deny {
+        reason: DenyReason::Trouble(detail.to_owned()),
+        policies: Vec::new(),
+    }
+}

@@ -1,0 +1,205 @@
+//! Proof that one call was allowed, and the only way to the data.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use glasshouse_core::access::{Bounds, Decision, Principal, Question, Usage};
+use glasshouse_core::reader::{
+    Inventory, Latest, RangeAnswer, RangeQuery, ReadError, Selector, SeriesInfo, TierCoverage,
+};
+use glasshouse_core::time::{Timestamp, Window};
+
+use super::node::ThisNode;
+use crate::tools::{Call, Tool};
+use crate::world::FaceWorld;
+
+/// The most metric names that an error asks the policies about.
+const MOST_SUGGESTIONS_ASKED: usize = 512;
+
+/// That one call was allowed, and within which bounds. Only the gate makes one.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    principal: Principal,
+    tool: &'static dyn Tool,
+    node: ThisNode,
+    input: std::collections::BTreeMap<String, glasshouse_core::access::Argument>,
+    bounds: Bounds,
+    now: Timestamp,
+}
+
+impl Permit {
+    pub(super) fn new(
+        principal: Principal,
+        tool: &'static dyn Tool,
+        node: ThisNode,
+        call: &Call,
+        bounds: Bounds,
+    ) -> Self {
+        Self {
+            principal,
+            tool,
+            node,
+            input: call.arguments.typed().clone(),
+            bounds,
+            now: call.now,
+        }
+    }
+}
+
+/// The readers, held to a permit: whatever a tool asks for, it gets no other metric, time or node, and no more rows.
+#[derive(Debug)]
+pub(crate) struct View {
+    world: FaceWorld,
+    permit: Permit,
+    rows_left: Cell<u64>,
+}
+
+impl View {
+    pub(super) fn new(world: FaceWorld, permit: Permit) -> Self {
+        let rows_left = Cell::new(permit.bounds.rows);
+        Self {
+            world,
+            permit,
+            rows_left,
+        }
+    }
+
+    /// Rows that may still be read.
+    pub(crate) const fn rows_left(&self) -> u64 {
+        self.rows_left.get()
+    }
+
+    /// The series that match. Names and labels are not rows: nothing is counted.
+    pub(crate) fn series(
+        &self,
+        selector: &Selector,
+        window: Window,
+    ) -> Result<Vec<Arc<SeriesInfo>>, ReadError> {
+        let (Some(selector), Some(window)) = (self.held(selector), self.held_window(window)) else {
+            return Ok(Vec::new());
+        };
+        self.world.samples.series(&selector, window)
+    }
+
+    /// The newest sample of each matching series, as many as there are rows left.
+    pub(crate) fn latest(&self, selector: &Selector) -> Result<Vec<Latest>, ReadError> {
+        let Some(selector) = self.held(selector) else {
+            return Ok(Vec::new());
+        };
+        let window = self.permit.bounds.window;
+        let mut latest = self.world.samples.latest(&selector, self.permit.now)?;
+        latest.retain(|entry| window.from <= entry.sample.at && entry.sample.at <= window.to);
+        latest.truncate(usize::try_from(self.rows_left()).unwrap_or(usize::MAX));
+        self.take(latest.len());
+        Ok(latest)
+    }
+
+    /// Values over time: the window is cut to the permit's, the budget to the rows left.
+    pub(crate) fn range(&self, query: RangeQuery) -> Result<Option<RangeAnswer>, ReadError> {
+        let rows = usize::try_from(self.rows_left()).unwrap_or(usize::MAX);
+        let (Some(selector), Some(window)) =
+            (self.held(&query.selector), self.held_window(query.window))
+        else {
+            return Ok(None);
+        };
+        if rows == 0 {
+            return Ok(None);
+        }
+        let mut query = RangeQuery {
+            selector,
+            window,
+            ..query
+        };
+        query.budget.points = query.budget.points.min(rows);
+        query.budget.series = query.budget.series.min(rows);
+        let mut answer = self.world.samples.range(&query)?;
+        // a reader that gives more than its budget gives it to nobody
+        let mut left = query.budget.points;
+        for series in &mut answer.series {
+            series.values.truncate(left);
+            left -= series.values.len();
+        }
+        self.take(query.budget.points - left);
+        Ok(Some(answer))
+    }
+
+    /// What the store holds.
+    pub(crate) fn coverage(&self) -> Result<Vec<TierCoverage>, ReadError> {
+        self.world.samples.coverage()
+    }
+
+    /// What the node is.
+    pub(crate) fn inventory(&self) -> Result<Arc<Inventory>, ReadError> {
+        self.world.inventory.inventory()
+    }
+
+    /// The metrics for which the policies would allow this very call: what an error may name.
+    pub(crate) fn allowed_metrics(&self) -> Result<Vec<String>, ReadError> {
+        let bounds = &self.permit.bounds;
+        let all = self
+            .world
+            .samples
+            .series(&Selector::default(), bounds.window)?;
+        let names: BTreeSet<&str> = all.iter().map(|info| info.metric.as_str()).collect();
+        Ok(names
+            .into_iter()
+            .take(MOST_SUGGESTIONS_ASKED)
+            .filter(|name| self.would_allow(name))
+            .map(str::to_owned)
+            .collect())
+    }
+
+    fn would_allow(&self, metric: &str) -> bool {
+        let mut bounds = self.permit.bounds.clone();
+        bounds.metrics = Some(BTreeSet::from([metric.to_owned()]));
+        let mut input = self.permit.input.clone();
+        input.insert(
+            "metric".to_owned(),
+            glasshouse_core::access::Argument::Text(metric.to_owned()),
+        );
+        let question = Question {
+            principal: &self.permit.principal,
+            tool: self.permit.tool.name(),
+            node: self.permit.node.id,
+            input: &input,
+            bounds: &bounds,
+            used: Usage::default(),
+            now: self.permit.now,
+        };
+        matches!(
+            self.world.authorizer.decide(&question),
+            Decision::Allow { .. }
+        )
+    }
+
+    /// The selector with no metric that is not permitted; `None` where none is left, which never means all.
+    fn held(&self, selector: &Selector) -> Option<Selector> {
+        let Some(permitted) = &self.permit.bounds.metrics else {
+            return Some(selector.clone());
+        };
+        let metrics: Vec<String> = if selector.metrics.is_empty() {
+            permitted.iter().cloned().collect()
+        } else {
+            let asked = selector.metrics.iter();
+            asked
+                .filter(|name| permitted.contains(*name))
+                .cloned()
+                .collect()
+        };
+        (!metrics.is_empty()).then(|| Selector {
+            metrics,
+            labels: selector.labels.clone(),
+        })
+    }
+
+    fn held_window(&self, window: Window) -> Option<Window> {
+        self.permit.bounds.window.intersect(window)
+    }
+
+    fn take(&self, rows: usize) {
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        self.rows_left
+            .set(self.rows_left.get().saturating_sub(rows));
+    }
+}
