@@ -410,6 +410,19 @@ async fn codes_are_good_once_for_whoever_began() {
     }
 }
 
+#[tokio::test]
+async fn a_code_is_refused_after_a_minute() {
+    let up = Up::start();
+    let issuer = up.issuer_client();
+    let (attempt, code) = attempt_with_code(&up, &issuer).await;
+    tokio::time::sleep(std::time::Duration::from_secs(61)).await;
+    let late = issuer.exchange(&attempt, &code, |_| {}).await;
+    assert_eq!(late.error(), (400, "invalid_grant"));
+    let (attempt, code) = attempt_with_code(&up, &issuer).await;
+    let in_time = issuer.exchange(&attempt, &code, |_| {}).await;
+    assert_eq!(in_time.status, 200, "{in_time:?}");
+}
+
 fn set(form: &mut [(&str, String)], name: &str, value: String) {
     let field = form.iter_mut().find(|(key, _)| *key == name).unwrap();
     field.1 = value;

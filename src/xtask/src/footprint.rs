@@ -6,6 +6,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -32,11 +33,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn run(seconds: u32) -> anyhow::Result<()> {
     let shell = project::shell()?;
     let binary = project::build_glasshouse(&shell, Profile::Release)?;
-    let state = tempfile::tempdir()?;
+    let folder = state_folder()?;
+    let state = folder.path().join("state");
+    let collectors = sample_each_second(&binary, &state)?;
     let glasshouse = Running::start(
         Command::new(&binary)
             .args(["up", "--json", "--listen", "127.0.0.1:0", "--state-dir"])
-            .arg(state.path())
+            .arg(&state)
             .stdout(Stdio::piped()),
     )?;
     let glasshouse = wait_until_ready(glasshouse)?;
@@ -47,7 +50,7 @@ pub(crate) fn run(seconds: u32) -> anyhow::Result<()> {
     }
     let scrape = exporter.as_ref().map(|(_, address)| *address);
     println!(
-        "measuring for {seconds} s, after {} s of warm-up",
+        "measuring {collectors} collectors, each every second, for {seconds} s, after {} s of warm-up",
         WARM_UP.as_secs()
     );
     pass(WARM_UP, scrape, &mut watched)?;
@@ -61,6 +64,48 @@ pub(crate) fn run(seconds: u32) -> anyhow::Result<()> {
         &mut watched,
     )?;
     report(&watched, started.elapsed(), scraped)
+}
+
+/// A folder that the roles' users can enter: under root each role has its own.
+fn state_folder() -> anyhow::Result<tempfile::TempDir> {
+    let folder = tempfile::Builder::new()
+        .prefix("glasshouse-footprint-")
+        .permissions(std::fs::Permissions::from_mode(0o755))
+        .tempdir()?;
+    Ok(folder)
+}
+
+/// Makes every collector that has metrics run each second, as the exporter does; returns how many.
+fn sample_each_second(binary: &Path, state: &Path) -> anyhow::Result<usize> {
+    let listed = Command::new(binary)
+        .args(["collectors", "list", "--json"])
+        .output()?;
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout)
+        .context("`glasshouse collectors list --json` printed no JSON")?;
+    let collectors = listed
+        .get("collectors")
+        .and_then(serde_json::Value::as_array)
+        .context("no collectors are listed")?;
+    let has_metrics = |collector: &&serde_json::Value| {
+        let metrics = collector
+            .get("metrics")
+            .and_then(serde_json::Value::as_array);
+        metrics.is_some_and(|metrics| !metrics.is_empty())
+    };
+    let names: Vec<&str> = collectors
+        .iter()
+        .filter(has_metrics)
+        .filter_map(|collector| collector.get("name")?.as_str())
+        .collect();
+    let config: String = names
+        .iter()
+        .map(|name| format!("[collectors.{name}]\ninterval = \"1s\"\n"))
+        .collect();
+    // `up` reads it on top of the config that it writes
+    let drop_ins = state.join("run/probe.d");
+    std::fs::create_dir_all(&drop_ins)?;
+    std::fs::write(drop_ins.join("footprint.toml"), config)?;
+    Ok(names.len())
 }
 
 /// A process that ends when this one is done with it.
