@@ -1,0 +1,140 @@
+//! The log as the face writes it.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use glasshouse_core::audit::{AuditSink, AuditUnavailable, DecisionRecord, OutcomeRecord};
+use glasshouse_core::time::{Clock, SystemClock, Timestamp};
+
+use crate::error::AuditError;
+use crate::record::{Line, OpenedLine};
+use crate::recover::recover;
+use crate::refusals::Refusals;
+use crate::sync::{Shared, lock};
+use crate::writer::Writer;
+
+/// How a log is kept.
+#[derive(Clone, Debug)]
+pub struct AuditSettings {
+    /// Past so many bytes a new segment is begun.
+    pub segment_bytes: u64,
+    /// The most bytes of all segments together; `None`: what the disk has.
+    pub most_bytes: Option<u64>,
+    /// Dates the records that are about the log itself.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self {
+            // read whole at each start: a fraction of a second
+            segment_bytes: 64 * 1024 * 1024,
+            most_bytes: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+/// The open log. Shared between threads; dropping it syncs what was written.
+#[derive(Debug)]
+pub struct AuditLog {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    /// Held until the log is dropped.
+    _lock: File,
+}
+
+impl AuditLog {
+    /// Opens the log in a folder that exists, cuts a torn tail and records that it was opened.
+    ///
+    /// # Errors
+    /// [`AuditError`] where the folder is missing, another process writes there, a record in the middle is damaged, or
+    /// there is no room for the first record.
+    pub fn open(folder: &Path, settings: AuditSettings) -> Result<Self, AuditError> {
+        let held = hold(folder)?;
+        let recovered = recover(folder)?;
+        let mut writer = Writer::new(folder, settings, &recovered)?;
+        let opened = Some(OpenedLine {
+            cut_bytes: recovered.cut_bytes,
+        });
+        let line = Line {
+            opened,
+            ..Line::at(writer.now())
+        };
+        writer
+            .append(line)
+            .map_err(|detail| AuditError::io("write to", folder)(std::io::Error::other(detail)))?;
+        let shared = Arc::new(Shared {
+            writer: Mutex::new(writer),
+            refusals: Mutex::new(Refusals::default()),
+            stop: Mutex::new(false),
+            wake: Condvar::new(),
+        });
+        let of_thread = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("audit-sync".to_owned())
+            .spawn(move || of_thread.run())
+            .map_err(AuditError::io("start the thread that syncs", folder))?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+            _lock: held,
+        })
+    }
+
+    fn append(&self, line: Line) -> Result<(), AuditUnavailable> {
+        let written = lock(&self.shared.writer).append(line);
+        self.shared.wake.notify_one();
+        written.map_err(|detail| AuditUnavailable { detail })
+    }
+}
+
+impl AuditSink for AuditLog {
+    fn decided(&self, record: &DecisionRecord) -> Result<(), AuditUnavailable> {
+        self.append(Line::decided(record).map_err(|detail| AuditUnavailable { detail })?)
+    }
+
+    fn ended(&self, record: &OutcomeRecord) -> Result<(), AuditUnavailable> {
+        self.append(Line::ended(record))
+    }
+
+    fn refused(&self, at: Timestamp, reason: &'static str) {
+        lock(&self.shared.refusals).count(at, reason);
+        self.shared.sum_up(Instant::now());
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        *lock(&self.shared.stop) = true;
+        self.shared.wake.notify_all();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("The thread that syncs the audit log had died.");
+        }
+    }
+}
+
+/// Takes the lock of the one writer.
+fn hold(folder: &Path) -> Result<File, AuditError> {
+    let path = folder.join("lock");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o640)
+        .open(&path)
+        .map_err(AuditError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(AuditError::Locked {
+            path: folder.display().to_string(),
+        }),
+        Err(TryLockError::Error(source)) => Err(AuditError::io("lock", &path)(source)),
+    }
+}
