@@ -1,1 +1,13 @@
 //! Floor 1: collectors of power and heat.
+//!
+//! One file a collector: definitions, reader. [`COLLECTORS`] is the list; nothing else is public.
+
+mod hwmon;
+mod metrics;
+mod rapl;
+mod thermal;
+
+use glasshouse_core::collector::CollectorSpec;
+
+/// The collectors of this family, in the order in which they are listed.
+pub static COLLECTORS: &[&dyn CollectorSpec] = &[&hwmon::HWMON, &rapl::RAPL, &thermal::THERMAL];

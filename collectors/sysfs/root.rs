@@ -169,8 +169,11 @@ impl SysRoot {
     fn open_with(&self, path: &str, more: OFlags) -> Result<OwnedFd, CollectError> {
         #[cfg(feature = "compliance")]
         crate::compliance::note_opened(path);
-        // NONBLOCK: a FIFO in a captured tree must not hang the reader
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK | more;
+        let mut flags = OFlags::CLOEXEC | more;
+        if !more.contains(OFlags::PATH) {
+            // NONBLOCK: a FIFO in a captured tree must not hang the reader
+            flags |= OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK;
+        }
         let opened = if self.live {
             rustix::fs::openat(CWD, self.root.join(path), flags, Mode::empty())
         } else {
@@ -270,6 +273,9 @@ mod tests {
             assert_eq!(error.reason, FailureReason::Missing, "{path}: {error}");
         }
         assert_eq!(root.read_u64("sys/inside/value").unwrap(), 42);
+        assert!(root.exists("sys/inside/value") && !root.exists("sys/up"));
+        assert_eq!(root.link_name("sys/inside").as_deref(), Some("real"));
+        assert_eq!(root.link_name("sys/devices"), None);
         for path in ["sys/up", "sys/absolute", "../secret"] {
             assert!(root.open_checked(path, OFlags::RDONLY).is_err(), "{path}");
         }

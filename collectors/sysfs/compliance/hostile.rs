@@ -64,7 +64,12 @@ impl<'s> Broken<'s> {
             if std::fs::write(&place, GARBAGE).is_err() {
                 continue;
             }
-            let recording = record(self.spec, self.copy.path());
+            let recording = catch_unwind(AssertUnwindSafe(|| record(self.spec, self.copy.path())));
+            std::fs::write(&place, content).ok();
+            let Ok(recording) = recording else {
+                found.push(format!("it panics over `{}`", path.display()));
+                continue;
+            };
             let lost = whole.difference(&recording.series()).next().cloned();
             let told = recording.errors().any(|error| error.path == machine_path);
             if let Some(lost) = lost
@@ -73,7 +78,6 @@ impl<'s> Broken<'s> {
                 let path = path.display();
                 found.push(format!("garbage in `{path}` loses {lost} in silence"));
             }
-            std::fs::write(&place, content).ok();
         }
         found
     }

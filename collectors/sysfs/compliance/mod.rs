@@ -95,3 +95,102 @@ pub fn opened_by(run: impl FnOnce()) -> Vec<String> {
     paths.dedup();
     paths
 }
+
+#[cfg(test)]
+mod tests {
+    use glasshouse_core::collector::{Collector, SampleWriter};
+    use glasshouse_core::failure::CollectError;
+    use glasshouse_core::metric::{Audience, MetricDefinition, MetricKind, ValueType};
+    use glasshouse_core::sample::Value;
+
+    use super::*;
+    use crate::{Spec, SysRoot, presence};
+
+    static METRICS: [MetricDefinition; 1] = [MetricDefinition {
+        name: "hw.test.value",
+        unit: "1",
+        kind: MetricKind::Gauge,
+        value: ValueType::U64,
+        help: "A number in a file.",
+        is_not: "Not of any machine.",
+        labels: &[],
+        source: "/value",
+        audience: Audience::Glasshouse,
+    }];
+
+    /// Reads one number, in one of several wrong ways.
+    #[derive(Debug)]
+    struct Reader {
+        root: SysRoot,
+        manner: Manner,
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Manner {
+        Right,
+        Silent,
+        Panicking,
+        Undeclared,
+        Zero,
+    }
+
+    impl Collector for Reader {
+        fn collect(&mut self, out: &mut dyn SampleWriter) -> Result<Presence, CollectError> {
+            let number = self.root.read_u64("value");
+            match (self.manner, &number) {
+                (Manner::Silent, Err(_)) if self.root.exists("value") => {
+                    return Ok(Presence::Present);
+                }
+                (Manner::Panicking, Err(_)) if self.root.exists("value") => panic!("garbage"),
+                (Manner::Undeclared, Ok(_)) => {
+                    out.sample(&METRICS[0], &["label"], Value::F64(f64::NAN));
+                }
+                (Manner::Zero, Err(_)) => out.sample(&METRICS[0], &[], Value::U64(0)),
+                (_, Ok(number)) => out.sample(&METRICS[0], &[], Value::U64(*number)),
+                _ => {}
+            }
+            presence(number.map(drop))
+        }
+    }
+
+    const fn spec(build: fn(SysRoot, &Options) -> Box<dyn Collector>) -> Spec {
+        Spec {
+            name: "test",
+            summary: "A number.",
+            metrics: &METRICS,
+            facts: &[],
+            options: &[],
+            interval_seconds: 1,
+            needs: "",
+            build,
+        }
+    }
+
+    macro_rules! reader {
+        ($manner:expr) => {
+            spec(|root, _| {
+                Box::new(Reader {
+                    root,
+                    manner: $manner,
+                })
+            })
+        };
+    }
+
+    #[test]
+    fn the_checks_can_fail() {
+        let fixture = tempfile::tempdir().unwrap();
+        std::fs::write(fixture.path().join("value"), "12\n").unwrap();
+        let judged = |spec: Spec| violations(&spec, fixture.path()).join("\n");
+        assert_eq!(judged(reader!(Manner::Right)), "");
+        for (spec, told) in [
+            (reader!(Manner::Silent), "in silence"),
+            (reader!(Manner::Panicking), "it panics over `value`"),
+            (reader!(Manner::Undeclared), "more labels than declared"),
+            (reader!(Manner::Zero), "an empty root is not silent"),
+        ] {
+            let found = judged(spec);
+            assert!(found.contains(told), "{told}: {found}");
+        }
+    }
+}

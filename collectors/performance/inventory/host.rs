@@ -1,0 +1,137 @@
+//! The host, its board and firmware, its distribution and kernel.
+
+use glasshouse_sysfs::{Fields, malformed, optional, scaled};
+
+use super::Teller;
+
+const BYTES_PER_KIBIBYTE: u64 = 1024;
+
+const MEMINFO: &str = "proc/meminfo";
+
+/// Parts of keys on the kernel's command line whose values nobody should read.
+const SECRET_WORDS: [&str; 5] = ["password", "passwd", "secret", "token", "credential"];
+
+/// Component, fact, file.
+const FILES: [(&str, &str, &str); 16] = [
+    ("host", "host.name", "proc/sys/kernel/hostname"),
+    ("host", "host.arch", "proc/sys/kernel/arch"),
+    ("kernel", "os.kernel.release", "proc/sys/kernel/osrelease"),
+    ("kernel", "os.kernel.version", "proc/sys/kernel/version"),
+    ("kernel", "os.kernel.taint", "proc/sys/kernel/tainted"),
+    (
+        "kernel",
+        "os.kernel.boot_id",
+        "proc/sys/kernel/random/boot_id",
+    ),
+    ("host", "hw.vendor", "sys/class/dmi/id/sys_vendor"),
+    ("host", "hw.model", "sys/class/dmi/id/product_name"),
+    ("board", "hw.vendor", "sys/class/dmi/id/board_vendor"),
+    ("board", "hw.model", "sys/class/dmi/id/board_name"),
+    (
+        "board",
+        "hw.firmware_version",
+        "sys/class/dmi/id/ec_firmware_release",
+    ),
+    ("bios", "hw.vendor", "sys/class/dmi/id/bios_vendor"),
+    (
+        "bios",
+        "hw.firmware_version",
+        "sys/class/dmi/id/bios_version",
+    ),
+    ("bios", "hw.firmware_date", "sys/class/dmi/id/bios_date"),
+    ("cpu", "host.cpu.smt", "sys/devices/system/cpu/smt/control"),
+    (
+        "cpu",
+        "host.cpu.frequency.driver",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_driver",
+    ),
+];
+
+pub(super) fn tell(teller: &mut Teller<'_>) {
+    for (component, key, path) in FILES {
+        teller.tell_file(component, key, path);
+    }
+    teller.tell_choice(
+        "kernel",
+        "os.kernel.transparent_hugepage",
+        "sys/kernel/mm/transparent_hugepage/enabled",
+    );
+    tell_command_line(teller);
+    tell_distribution(teller);
+    tell_memory(teller);
+}
+
+fn tell_command_line(teller: &mut Teller<'_>) {
+    let line = teller.root.read_optional_trimmed("proc/cmdline");
+    if let Some(line) = teller.noted(line).flatten() {
+        teller.tell("kernel", "os.kernel.command_line", &without_secrets(&line));
+    }
+}
+
+/// Blanks the values of arguments whose key sounds secret.
+fn without_secrets(line: &str) -> String {
+    let arguments = line.split_ascii_whitespace().map(|argument| {
+        let key = argument.split_once('=').map(|(key, _)| key);
+        let secret = key.filter(|key| {
+            let key = key.to_ascii_lowercase();
+            SECRET_WORDS.iter().any(|word| key.contains(word))
+        });
+        secret.map_or_else(|| argument.to_owned(), |key| format!("{key}=(blanked)"))
+    });
+    arguments.collect::<Vec<_>>().join(" ")
+}
+
+fn tell_distribution(teller: &mut Teller<'_>) {
+    let text = optional(teller.root.read_text("etc/os-release"));
+    let Some(text) = teller.noted(text).flatten() else {
+        return;
+    };
+    for line in text.lines() {
+        let Some((name, value)) = line.split_once('=') else {
+            continue;
+        };
+        let key = match name {
+            "NAME" => "os.name",
+            "VERSION_ID" => "os.version",
+            "PRETTY_NAME" => "os.description",
+            _ => continue,
+        };
+        teller.tell("host", key, value.trim_matches(['"', '\'']));
+    }
+}
+
+fn tell_memory(teller: &mut Teller<'_>) {
+    let text = optional(teller.root.read_text(MEMINFO));
+    let Some(text) = teller.noted(text).flatten() else {
+        return;
+    };
+    let mut lines = text.lines().enumerate();
+    let Some((n, line)) = lines.find(|(_, line)| line.starts_with("MemTotal:")) else {
+        let error = malformed(MEMINFO, None, "a line `MemTotal`", &text);
+        teller.noted::<()>(Err(error));
+        return;
+    };
+    let mut fields = Fields::new(MEMINFO, n + 1, line);
+    let bytes = fields.word("a key").and_then(|_| {
+        let kibibytes = fields.number("KiB")?;
+        scaled(kibibytes, BYTES_PER_KIBIBYTE)
+            .ok_or_else(|| fields.malformed("KiB", &kibibytes.to_string()))
+    });
+    if let Some(bytes) = teller.noted(bytes) {
+        teller.tell("host", "host.memory.size", &bytes.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_on_the_command_line_is_blanked() {
+        let line = "root=UUID=1 rd.iscsi.password=hunter2 quiet API_TOKEN=a=b nosmt";
+        assert_eq!(
+            without_secrets(line),
+            "root=UUID=1 rd.iscsi.password=(blanked) quiet API_TOKEN=(blanked) nosmt"
+        );
+    }
+}

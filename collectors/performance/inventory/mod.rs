@@ -1,0 +1,299 @@
+//! What the machine is: kernel, firmware, processors, memory, disks, network interfaces. Facts alone, no metrics.
+//!
+//! Serial numbers, MAC addresses and the machine id are left out: they tell machines apart, not what is wrong with one.
+
+mod disks;
+mod host;
+mod interfaces;
+mod processors;
+
+use glasshouse_core::collector::{Collector, Presence, SampleWriter};
+use glasshouse_core::fact::FactDefinition;
+use glasshouse_core::failure::CollectError;
+use glasshouse_core::options::Options;
+use glasshouse_sysfs::{Spec, SysRoot};
+
+pub(crate) static INVENTORY: Spec = Spec {
+    name: "inventory",
+    summary: "What the machine is: kernel, firmware, processors, memory, disks, network interfaces.",
+    metrics: &[],
+    facts: &FACTS,
+    options: &[],
+    interval_seconds: 60,
+    needs: "",
+    build: |root: SysRoot, _: &Options| Box::new(Inventory { root }),
+};
+
+const fn fact(key: &'static str, help: &'static str, source: &'static str) -> FactDefinition {
+    FactDefinition { key, help, source }
+}
+
+static FACTS: [FactDefinition; 38] = [
+    fact(
+        "host.name",
+        "The name that the machine gives itself.",
+        "/proc/sys/kernel/hostname",
+    ),
+    fact(
+        "host.arch",
+        "The architecture of the processors.",
+        "/proc/sys/kernel/arch",
+    ),
+    fact(
+        "host.memory.size",
+        "Memory that the kernel has, in bytes.",
+        "/proc/meminfo",
+    ),
+    fact(
+        "os.name",
+        "The name of the distribution.",
+        "/etc/os-release",
+    ),
+    fact(
+        "os.version",
+        "The version of the distribution.",
+        "/etc/os-release",
+    ),
+    fact(
+        "os.description",
+        "Name and version of the distribution in one.",
+        "/etc/os-release",
+    ),
+    fact(
+        "os.kernel.release",
+        "The release of the running kernel.",
+        "/proc/sys/kernel/osrelease",
+    ),
+    fact(
+        "os.kernel.version",
+        "The build of the running kernel.",
+        "/proc/sys/kernel/version",
+    ),
+    fact(
+        "os.kernel.command_line",
+        "What the kernel was booted with; values of keys that sound secret are blanked.",
+        "/proc/cmdline",
+    ),
+    fact(
+        "os.kernel.taint",
+        "Bits that say why the kernel is tainted; 0 is clean.",
+        "/proc/sys/kernel/tainted",
+    ),
+    fact(
+        "os.kernel.boot_id",
+        "A random id of this boot: another one means that the machine rebooted.",
+        "/proc/sys/kernel/random/boot_id",
+    ),
+    fact(
+        "os.kernel.transparent_hugepage",
+        "When the kernel uses huge pages by itself.",
+        "/sys/kernel/mm/transparent_hugepage/enabled",
+    ),
+    fact(
+        "hw.vendor",
+        "Who made the part.",
+        "/sys/class/dmi/id, /sys/block/*/device/vendor",
+    ),
+    fact(
+        "hw.model",
+        "The maker's name of the part.",
+        "/sys/class/dmi/id, /sys/block/*/device/model",
+    ),
+    fact(
+        "hw.firmware_version",
+        "The version of the part's firmware.",
+        "/sys/class/dmi/id, /sys/block/*/device",
+    ),
+    fact(
+        "hw.firmware_date",
+        "The date of the part's firmware, as its maker writes it.",
+        "/sys/class/dmi/id/bios_date",
+    ),
+    fact(
+        "hw.size",
+        "The capacity of the part, in bytes.",
+        "/sys/block/*/size",
+    ),
+    fact(
+        "hw.driver",
+        "The kernel driver of the part.",
+        "/sys/class/net/*/device/driver",
+    ),
+    fact(
+        "disk.rotational",
+        "Whether the disk turns (1) or not (0).",
+        "/sys/block/*/queue/rotational",
+    ),
+    fact(
+        "disk.scheduler",
+        "The I/O scheduler of the disk.",
+        "/sys/block/*/queue/scheduler",
+    ),
+    fact(
+        "network.interface.mtu",
+        "The largest packet of the interface, in bytes.",
+        "/sys/class/net/*/mtu",
+    ),
+    fact(
+        "network.interface.speed",
+        "The speed of the link in Mbit/s, where it is up.",
+        "/sys/class/net/*/speed",
+    ),
+    fact(
+        "network.interface.duplex",
+        "Whether the link is full or half duplex, where it is up.",
+        "/sys/class/net/*/duplex",
+    ),
+    fact(
+        "host.cpu.vendor.id",
+        "Who made the processors.",
+        "/proc/cpuinfo",
+    ),
+    fact(
+        "host.cpu.model.name",
+        "The maker's name of the processors.",
+        "/proc/cpuinfo",
+    ),
+    fact(
+        "host.cpu.family",
+        "The family number of the processors.",
+        "/proc/cpuinfo",
+    ),
+    fact(
+        "host.cpu.model.id",
+        "The model number of the processors.",
+        "/proc/cpuinfo",
+    ),
+    fact(
+        "host.cpu.stepping",
+        "The stepping of the processors.",
+        "/proc/cpuinfo",
+    ),
+    fact(
+        "host.cpu.microcode",
+        "The microcode that the package runs.",
+        "/proc/cpuinfo",
+    ),
+    fact(
+        "host.cpu.packages",
+        "Packages (sockets) that are in use.",
+        "/sys/devices/system/cpu/cpu*/topology",
+    ),
+    fact(
+        "host.cpu.cores",
+        "Cores of all packages.",
+        "/sys/devices/system/cpu/cpu*/topology",
+    ),
+    fact(
+        "host.cpu.threads",
+        "Logical processors of all packages.",
+        "/sys/devices/system/cpu/cpu*/topology",
+    ),
+    fact(
+        "host.cpu.smt",
+        "Whether simultaneous multithreading is on.",
+        "/sys/devices/system/cpu/smt/control",
+    ),
+    fact(
+        "host.cpu.frequency.driver",
+        "What sets the clocks.",
+        "/sys/devices/system/cpu/cpu0/cpufreq/scaling_driver",
+    ),
+    fact(
+        "host.cpu.frequency.governor",
+        "By which rule the clocks are set.",
+        "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
+    ),
+    fact(
+        "host.cpu.frequency.max",
+        "The highest clock that is allowed, in Hz.",
+        "/sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq",
+    ),
+    fact(
+        "host.cpu.turbo",
+        "Whether the processors may exceed their rated clock (1) or not (0).",
+        "/sys/devices/system/cpu/{intel_pstate/no_turbo,cpufreq/boost}",
+    ),
+    fact(
+        "host.numa.nodes",
+        "NUMA nodes of the machine.",
+        "/sys/devices/system/node",
+    ),
+];
+
+#[derive(Debug)]
+struct Inventory {
+    root: SysRoot,
+}
+
+impl Collector for Inventory {
+    fn collect(&mut self, out: &mut dyn SampleWriter) -> Result<Presence, CollectError> {
+        let mut teller = Teller {
+            root: &self.root,
+            out,
+            told: 0,
+            failed: 0,
+        };
+        host::tell(&mut teller);
+        processors::tell(&mut teller);
+        disks::tell(&mut teller);
+        interfaces::tell(&mut teller);
+        if teller.told == 0 && teller.failed == 0 {
+            return Ok(Presence::Absent("no `/proc` and no `/sys`".to_owned()));
+        }
+        Ok(Presence::Present)
+    }
+}
+
+/// Writes facts, and counts whether there were any.
+struct Teller<'r> {
+    root: &'r SysRoot,
+    out: &'r mut dyn SampleWriter,
+    told: usize,
+    failed: usize,
+}
+
+impl Teller<'_> {
+    /// One fact; an empty value tells nothing. The key is one of [`FACTS`].
+    fn tell(&mut self, component: &str, key: &str, value: &str) {
+        let value = value.trim();
+        let known = FACTS.iter().find(|known| known.key == key);
+        debug_assert!(known.is_some(), "`{key}` is no declared fact");
+        if let Some(known) = known
+            && !value.is_empty()
+        {
+            self.out.fact(known, component, value);
+            self.told += 1;
+        }
+    }
+
+    /// One fact that is a file, where there is such a file.
+    fn tell_file(&mut self, component: &str, key: &str, path: &str) {
+        let text = self.root.read_optional_trimmed(path);
+        if let Some(text) = self.noted(text).flatten() {
+            self.tell(component, key, &text);
+        }
+    }
+
+    /// One fact that is the choice in brackets of a file like `always [madvise] never`.
+    fn tell_choice(&mut self, component: &str, key: &str, path: &str) {
+        let text = self.root.read_optional_trimmed(path);
+        if let Some(text) = self.noted(text).flatten() {
+            let chosen = text
+                .split_once('[')
+                .and_then(|(_, rest)| rest.split_once(']'))
+                .map_or(&*text, |(chosen, _)| chosen);
+            self.tell(component, key, chosen);
+        }
+    }
+
+    /// Tells a failure, and gives what did not fail.
+    fn noted<T>(&mut self, outcome: Result<T, CollectError>) -> Option<T> {
+        outcome
+            .map_err(|error| {
+                self.out.failure(error);
+                self.failed += 1;
+            })
+            .ok()
+    }
+}

@@ -1,0 +1,221 @@
+//! Thermal zones and cooling devices of the kernel, from `/sys/class/thermal`.
+
+use glasshouse_core::collector::{Collector, Presence, SampleWriter};
+use glasshouse_core::failure::{CollectError, FailureReason};
+use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
+use glasshouse_core::options::{OptionDefault, OptionDefinition, Options};
+use glasshouse_core::sample::Value;
+use glasshouse_sysfs::{KeptFile, Patterns, ReadBuffer, Spec, SysRoot, optional, unique_names};
+
+use crate::metrics::TEMPERATURE;
+
+pub(crate) static THERMAL: Spec = Spec {
+    name: "thermal",
+    summary: "Thermal zones of the kernel, and how hard its cooling devices work.",
+    metrics: &METRICS,
+    facts: &[],
+    options: &[OptionDefinition {
+        name: "exclude_cooling",
+        help: "Types of cooling devices to leave out: names, or the start of one and `*`. ACPI makes one of each processor.",
+        default: OptionDefault::TextList(&["Processor"]),
+    }],
+    interval_seconds: 5,
+    needs: "",
+    build: |root: SysRoot, options: &Options| {
+        Box::new(Thermal {
+            root,
+            exclude: Patterns::new(options.text_list("exclude_cooling")),
+            zones: Vec::new(),
+            cooling: Vec::new(),
+            runs: 0,
+            buffer: ReadBuffer::new(),
+        })
+    },
+};
+
+const DIRECTORY: &str = "sys/class/thermal";
+
+/// Runs between two looks for zones: five minutes at the default interval.
+const RUNS_BETWEEN_LOOKS: u32 = 60;
+
+/// What all zones and cooling devices belong to.
+const PARENT: &str = "thermal";
+
+const MILLI: f64 = 1000.0;
+
+const COOLING_LABELS: &[LabelDefinition] = &[
+    LabelDefinition {
+        key: "hw.id",
+        help: "The type of the cooling device, numbered from the second of a type on.",
+    },
+    LabelDefinition {
+        key: "hw.name",
+        help: "The kernel's name of the cooling device.",
+    },
+];
+
+const fn level(
+    name: &'static str,
+    help: &'static str,
+    is_not: &'static str,
+    source: &'static str,
+) -> MetricDefinition {
+    MetricDefinition {
+        name,
+        unit: "1",
+        kind: MetricKind::Gauge,
+        value: ValueType::F64,
+        help,
+        is_not,
+        labels: COOLING_LABELS,
+        source,
+        audience: Audience::Operator,
+    }
+}
+
+static METRICS: [MetricDefinition; 3] = [
+    TEMPERATURE,
+    level(
+        "hw.cooling.level",
+        "How hard a cooling device works, from 0 (not at all) to its limit.",
+        "Not a share and not comparable between devices: each has its own scale.",
+        "/sys/class/thermal/cooling_device*/cur_state",
+    ),
+    level(
+        "hw.cooling.level.limit",
+        "The hardest that a cooling device can work.",
+        "Not how hard it works.",
+        "/sys/class/thermal/cooling_device*/max_state",
+    ),
+];
+static ZONE: &MetricDefinition = &METRICS[0];
+static LEVEL: &MetricDefinition = &METRICS[1];
+static LEVEL_LIMIT: &MetricDefinition = &METRICS[2];
+
+#[derive(Debug)]
+struct Thermal {
+    root: SysRoot,
+    exclude: Patterns,
+    zones: Vec<Reading>,
+    cooling: Vec<Cooling>,
+    runs: u32,
+    buffer: ReadBuffer,
+}
+
+#[derive(Debug)]
+struct Reading {
+    id: String,
+    name: String,
+    file: KeptFile,
+}
+
+#[derive(Debug)]
+struct Cooling {
+    level: Reading,
+    limit: KeptFile,
+}
+
+impl Collector for Thermal {
+    fn collect(&mut self, out: &mut dyn SampleWriter) -> Result<Presence, CollectError> {
+        if self.runs.is_multiple_of(RUNS_BETWEEN_LOOKS) {
+            self.find(out)?;
+        }
+        self.runs = self.runs.wrapping_add(1);
+        if self.zones.is_empty() && self.cooling.is_empty() {
+            self.runs = 0;
+            return Ok(Presence::Absent(format!("no zone in `/{DIRECTORY}`")));
+        }
+        let buffer = &mut self.buffer;
+        for zone in &mut self.zones {
+            let celsius = zone.file.read_i64(buffer).map(|milli| whole(milli) / MILLI);
+            write(ZONE, &[&zone.id, &zone.name, PARENT], celsius, out);
+        }
+        for device in &mut self.cooling {
+            let labels = [&*device.level.id, &*device.level.name];
+            match device.level.file.read_i64(buffer) {
+                // intel_powerclamp says -1 while it is not at work
+                Ok(..0) => out.absent(LEVEL, &labels, FailureReason::Unsupported),
+                level => write(LEVEL, &labels, level.map(whole), out),
+            }
+            let limit = device.limit.read_i64(buffer).map(whole);
+            write(LEVEL_LIMIT, &labels, limit, out);
+        }
+        Ok(Presence::Present)
+    }
+}
+
+fn write(
+    metric: &'static MetricDefinition,
+    labels: &[&str],
+    outcome: Result<f64, CollectError>,
+    out: &mut dyn SampleWriter,
+) {
+    match optional(outcome) {
+        Ok(Some(value)) => out.sample(metric, labels, Value::F64(value)),
+        Ok(None) => {}
+        Err(error) => {
+            out.absent(metric, labels, error.reason);
+            out.failure(error);
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a temperature or a level is far below 2^53"
+)]
+const fn whole(number: i64) -> f64 {
+    number as f64
+}
+
+impl Thermal {
+    fn find(&mut self, out: &mut dyn SampleWriter) -> Result<(), CollectError> {
+        let names = optional(self.root.list(DIRECTORY))?.unwrap_or_default();
+        let of = |stem| names.iter().filter(move |name| name.starts_with(stem));
+        self.zones = self.readings(of("thermal_zone"), "temp", out);
+        let levels = self.readings(of("cooling_device"), "cur_state", out);
+        self.cooling = levels
+            .into_iter()
+            .filter(|level| {
+                let kind = level.id.split('#').next().unwrap_or_default();
+                !self.exclude.matches(kind)
+            })
+            .map(|level| Cooling {
+                limit: KeptFile::attribute(
+                    &self.root,
+                    &format!("{DIRECTORY}/{}/max_state", level.name),
+                ),
+                level,
+            })
+            .collect();
+        Ok(())
+    }
+
+    fn readings<'n>(
+        &self,
+        names: impl Iterator<Item = &'n String>,
+        file: &str,
+        out: &mut dyn SampleWriter,
+    ) -> Vec<Reading> {
+        let mut found: Vec<(String, &String)> = Vec::new();
+        for name in names {
+            match self
+                .root
+                .read_optional_trimmed(&format!("{DIRECTORY}/{name}/type"))
+            {
+                Ok(kind) => found.push((kind.unwrap_or_else(|| name.clone()), name)),
+                Err(error) => out.failure(error),
+            }
+        }
+        let mut ids: Vec<String> = found.iter().map(|(kind, _)| kind.clone()).collect();
+        unique_names(&mut ids);
+        ids.into_iter()
+            .zip(found)
+            .map(|(id, (_, name))| Reading {
+                id,
+                name: name.clone(),
+                file: KeptFile::attribute(&self.root, &format!("{DIRECTORY}/{name}/{file}")),
+            })
+            .collect()
+    }
+}
