@@ -25,6 +25,8 @@ mod settings;
 mod strict;
 mod token;
 mod verifier;
+#[cfg(test)]
+mod verifier_tests;
 
 pub use metadata::resource_metadata;
 pub use settings::{AuthError, AuthSettings, IntrospectionSettings, IssuerSettings};

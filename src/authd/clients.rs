@@ -175,10 +175,7 @@ impl Clients {
         if book.known.len() < CLIENTS_MOST {
             return Ok(());
         }
-        let idle = book.known.iter().filter(|(_, known)| !known.in_use);
-        let oldest = idle
-            .min_by_key(|(_, known)| known.order)
-            .map(|(id, _)| id.clone());
+        let oldest = book.oldest_idle();
         let oldest = oldest.ok_or(ClientRefusal::Full)?;
         book.known.remove(&oldest);
         // A code that is still on its way to this client dies with it.
@@ -200,6 +197,13 @@ impl Book {
     fn is_fresh(&self, id: &str, now: BootTime) -> bool {
         let fetched = self.known.get(id).and_then(|known| known.fetched);
         fetched.is_some_and(|at| now.since(at) < DOCUMENT_LIFE)
+    }
+
+    /// The client that gives way: nobody has consented to it, and it has been here longest.
+    fn oldest_idle(&self) -> Option<String> {
+        let idle = self.known.iter().filter(|(_, known)| !known.in_use);
+        idle.min_by_key(|(_, known)| known.order)
+            .map(|(id, _)| id.clone())
     }
 
     fn add(&mut self, id: String, fetched: Option<BootTime>) {
@@ -247,6 +251,26 @@ fn later(now: SystemTime) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_in_use_never_gives_way() {
+        let mut book = Book::default();
+        assert_eq!(book.oldest_idle(), None);
+        for id in ["b", "c", "a"] {
+            book.add(id.to_owned(), None);
+        }
+        assert_eq!(book.oldest_idle().as_deref(), Some("b"));
+        book.known.get_mut("b").unwrap().in_use = true;
+        assert_eq!(book.oldest_idle().as_deref(), Some("c"));
+        book.add("b".to_owned(), Some(BootTime::from_nanos(1)));
+        book.known.get_mut("c").unwrap().in_use = true;
+        book.known.get_mut("a").unwrap().in_use = true;
+        assert_eq!(
+            book.oldest_idle(),
+            None,
+            "b is in use after its document was fetched again"
+        );
+    }
 
     #[test]
     fn a_redirect_stays_on_this_machine() {

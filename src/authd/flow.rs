@@ -214,12 +214,17 @@ impl Authd {
                 subject,
                 client: &asked.client_name,
                 client_id: asked.validated.client_id.as_str(),
+                is_configured: self.is_configured(asked.validated.client_id.as_str()),
                 scopes: &asked.wanted.scopes,
                 tasks: &self.settings.tasks,
                 chosen: chosen.unwrap_or(default),
                 asked: &asked.wanted.tasks,
             },
         )
+    }
+
+    fn is_configured(&self, id: &str) -> bool {
+        self.settings.clients.iter().any(|client| client.id == id)
     }
 
     fn remember(&self, response: &mut Response, browser: &Browser) {

@@ -28,5 +28,8 @@ mod settings;
 mod store;
 mod wall_clock;
 
+#[cfg(test)]
+mod flow_tests;
+
 pub use listen::run;
 pub use settings::{AuthdError, AuthdSettings, ClientSettings, User};

@@ -62,6 +62,8 @@ pub(crate) struct Consent<'a> {
     pub(crate) subject: &'a str,
     pub(crate) client: &'a str,
     pub(crate) client_id: &'a str,
+    /// Whether the operator has configured this client, and so vouches for its name.
+    pub(crate) is_configured: bool,
     pub(crate) scopes: &'a [String],
     pub(crate) tasks: &'a [TaskDescription],
     /// The task that is chosen beforehand.
@@ -88,7 +90,7 @@ pub(crate) fn consent(form: Form<'_>, consent: &Consent<'_>) -> Response {
     );
     let body = format!(
         "<p>Signed in as <strong>{subject}</strong>.</p>\n\
-         <p><strong>{client}</strong> asks to read this machine's telemetry for you. It calls itself that; nobody has checked it.</p>\n\
+         <p><strong>{client}</strong> asks to read this machine's telemetry for you.{unproven}</p>\n\
          <p>Its id: <code>{client_id}</code><br>You will be sent back to: <code>{host}</code></p>\n\
          <p>It may, at most:</p>\n<ul>\n{scopes}</ul>\n\
          <p>It can change nothing. It works on one task, which you choose:</p>\n\
@@ -99,6 +101,11 @@ pub(crate) fn consent(form: Form<'_>, consent: &Consent<'_>) -> Response {
         client = shown(consent.client),
         client_id = shown(consent.client_id),
         host = shown(&host),
+        unproven = if consent.is_configured {
+            ""
+        } else {
+            " It calls itself that; nobody has checked it."
+        },
         hidden = form.hidden(),
     );
     page(

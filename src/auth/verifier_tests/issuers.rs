@@ -1,15 +1,13 @@
 //! The issuer behind the tokens: found, asked, away, lying.
 
-mod support;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use glasshouse_auth::{AuthError, IssuerSettings, TokenVerifier, resource_metadata};
+use super::support::{Signer, World, verdict};
+use crate::{AuthError, IssuerSettings, TokenVerifier, resource_metadata};
 use glasshouse_core::access::TokenRefusal;
 use glasshouse_core::time::{Clock, SystemClock};
 use serde_json::json;
-use support::{Signer, World, verdict};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, ResponseTemplate};
 
@@ -244,7 +242,7 @@ async fn forged_tokens_are_never_asked_about() {
 #[tokio::test]
 async fn settings_that_would_be_unsafe_are_refused() {
     let world = World::new().await;
-    let made = |change: &dyn Fn(&mut glasshouse_auth::AuthSettings)| {
+    let made = |change: &dyn Fn(&mut crate::AuthSettings)| {
         let mut settings = world.settings();
         change(&mut settings);
         TokenVerifier::new(settings, Arc::new(SystemClock) as Arc<dyn Clock>)
@@ -297,7 +295,7 @@ async fn the_resource_says_who_issues_and_keeps_tasks_to_itself() {
     assert_eq!(
         document,
         json!({
-            "resource": support::AUDIENCE,
+            "resource": super::support::AUDIENCE,
             "authorization_servers": [world.issuer()],
             "scopes_supported": ["telemetry:read", "inventory:read"],
             "bearer_methods_supported": ["header"],

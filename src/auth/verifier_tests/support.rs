@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use glasshouse_auth::{AuthSettings, IntrospectionSettings, IssuerSettings, TokenVerifier};
+use crate::{AuthSettings, IntrospectionSettings, IssuerSettings, TokenVerifier};
 use glasshouse_core::access::{Authenticator as _, Principal, TokenRefusal};
 use glasshouse_core::time::{BootTime, Clock, Moment, Timestamp};
 use jsonwebtoken::{Algorithm, EncodingKey};
@@ -13,20 +13,20 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-pub const AUDIENCE: &str = "http://127.0.0.1:8765/mcp";
+pub(super) const AUDIENCE: &str = "http://127.0.0.1:8765/mcp";
 const START: i64 = 1_800_000_000;
 
 /// A clock that stands still until told otherwise.
 #[derive(Debug)]
-pub struct StandingClock(AtomicI64);
+pub(super) struct StandingClock(AtomicI64);
 
 impl StandingClock {
-    pub fn step(&self, span: Duration) {
+    pub(super) fn step(&self, span: Duration) {
         self.0
             .fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
-    pub fn seconds(&self) -> i64 {
+    pub(super) fn seconds(&self) -> i64 {
         START + self.0.load(Ordering::SeqCst) / 1000
     }
 }
@@ -42,17 +42,23 @@ impl Clock for StandingClock {
 }
 
 /// A key pair of the issuer.
-pub struct Signer {
-    pub key: EncodingKey,
-    pub algorithm: Algorithm,
-    pub jwk: Value,
-    pub public_pem: String,
+pub(super) struct Signer {
+    pub(super) key: EncodingKey,
+    pub(super) algorithm: Algorithm,
+    pub(super) jwk: Value,
+    pub(super) public_pem: String,
 }
 
 impl Signer {
-    pub fn new(kind: &'static rcgen::SignatureAlgorithm, algorithm: Algorithm, kid: &str) -> Self {
+    pub(super) fn new(
+        kind: &'static rcgen::SignatureAlgorithm,
+        algorithm: Algorithm,
+        kid: &str,
+    ) -> Self {
         // Whoever comes first chooses; a second choice of the same is no matter.
-        drop(jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default());
+        let _chosen_before = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER
+            .install_default()
+            .is_err();
         let pair = if algorithm == Algorithm::RS256 {
             rcgen::KeyPair::generate_rsa_for(kind, rcgen::RsaKeySize::_2048).unwrap()
         } else {
@@ -79,12 +85,12 @@ impl Signer {
         }
     }
 
-    pub fn es256(kid: &str) -> Self {
+    pub(super) fn es256(kid: &str) -> Self {
         Self::new(&rcgen::PKCS_ECDSA_P256_SHA256, Algorithm::ES256, kid)
     }
 
     /// A token with exactly this header and these claims, as text: so that it can be as wrong as wanted.
-    pub fn sign(&self, header: &str, claims: &str) -> String {
+    pub(super) fn sign(&self, header: &str, claims: &str) -> String {
         let signed = format!("{}.{}", base64(header), base64(claims));
         let signature =
             jsonwebtoken::crypto::sign(signed.as_bytes(), &self.key, self.algorithm).unwrap();
@@ -92,7 +98,7 @@ impl Signer {
     }
 }
 
-pub fn base64(text: &str) -> String {
+pub(super) fn base64(text: &str) -> String {
     base64_bytes(text.as_bytes())
 }
 
@@ -102,14 +108,14 @@ fn base64_bytes(bytes: &[u8]) -> String {
 }
 
 /// The issuer, its clock and a verifier that trusts it.
-pub struct World {
-    pub server: MockServer,
-    pub signer: Signer,
-    pub clock: Arc<StandingClock>,
+pub(super) struct World {
+    pub(super) server: MockServer,
+    pub(super) signer: Signer,
+    pub(super) clock: Arc<StandingClock>,
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self {
             server: MockServer::start().await,
             signer: Signer::es256("k1"),
@@ -117,17 +123,17 @@ impl World {
         }
     }
 
-    pub fn issuer(&self) -> String {
+    pub(super) fn issuer(&self) -> String {
         self.server.uri()
     }
 
     /// Publishes metadata and keys.
-    pub async fn publish(&self, keys: &[&Signer]) {
+    pub(super) async fn publish(&self, keys: &[&Signer]) {
         self.publish_metadata(&self.issuer()).await;
         self.publish_keys(keys).await;
     }
 
-    pub async fn publish_metadata(&self, issuer: &str) {
+    pub(super) async fn publish_metadata(&self, issuer: &str) {
         let document = json!({
             "issuer": issuer,
             "jwks_uri": format!("{}/jwks", self.issuer()),
@@ -140,7 +146,7 @@ impl World {
             .await;
     }
 
-    pub async fn publish_keys(&self, keys: &[&Signer]) {
+    pub(super) async fn publish_keys(&self, keys: &[&Signer]) {
         let keys: Vec<&Value> = keys.iter().map(|signer| &signer.jwk).collect();
         Mock::given(method("GET"))
             .and(path("/jwks"))
@@ -149,7 +155,7 @@ impl World {
             .await;
     }
 
-    pub async fn answer_introspection(&self, answer: ResponseTemplate) {
+    pub(super) async fn answer_introspection(&self, answer: ResponseTemplate) {
         Mock::given(method("POST"))
             .and(path("/introspect"))
             .respond_with(answer)
@@ -157,7 +163,7 @@ impl World {
             .await;
     }
 
-    pub async fn requests(&self, at: &str) -> usize {
+    pub(super) async fn requests(&self, at: &str) -> usize {
         let requests = self.server.received_requests().await.unwrap();
         requests
             .iter()
@@ -165,7 +171,7 @@ impl World {
             .count()
     }
 
-    pub fn settings(&self) -> AuthSettings {
+    pub(super) fn settings(&self) -> AuthSettings {
         AuthSettings {
             audience: AUDIENCE.to_owned(),
             issuers: vec![IssuerSettings {
@@ -178,7 +184,7 @@ impl World {
         }
     }
 
-    pub fn asking(&self) -> AuthSettings {
+    pub(super) fn asking(&self) -> AuthSettings {
         let mut settings = self.settings();
         settings.issuers[0].introspection = Some(IntrospectionSettings {
             endpoint: None,
@@ -188,12 +194,12 @@ impl World {
         settings
     }
 
-    pub fn verifier(&self, settings: AuthSettings) -> TokenVerifier {
+    pub(super) fn verifier(&self, settings: AuthSettings) -> TokenVerifier {
         TokenVerifier::new(settings, Arc::clone(&self.clock) as Arc<dyn Clock>).unwrap()
     }
 
     /// The claims of a good token.
-    pub fn claims(&self) -> Value {
+    pub(super) fn claims(&self) -> Value {
         let now = self.clock.seconds();
         json!({
             "iss": self.issuer(), "aud": AUDIENCE, "sub": "alice", "client_id": "agent",
@@ -202,16 +208,19 @@ impl World {
         })
     }
 
-    pub fn header(&self) -> Value {
+    pub(super) fn header(&self) -> Value {
         json!({ "alg": "ES256", "typ": "at+jwt", "kid": "k1" })
     }
 
-    pub fn token(&self, claims: &Value) -> String {
+    pub(super) fn token(&self, claims: &Value) -> String {
         self.signer
             .sign(&self.header().to_string(), &claims.to_string())
     }
 }
 
-pub async fn verdict(verifier: &TokenVerifier, token: &str) -> Result<Principal, TokenRefusal> {
+pub(super) async fn verdict(
+    verifier: &TokenVerifier,
+    token: &str,
+) -> Result<Principal, TokenRefusal> {
     verifier.authenticate(token).await
 }
