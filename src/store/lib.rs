@@ -1,11 +1,23 @@
 //! Floor 1: the embedded time series store.
 
+mod bytes;
+mod column;
 mod error;
+mod files;
+mod frame;
+mod index;
 pub mod inventory;
+mod merge;
+mod pack;
 mod reader;
+mod record;
+mod rollup;
+mod seal;
+mod segment;
 mod settings;
 mod stat;
 mod store;
+mod times;
 
 pub use error::StoreError;
 pub use reader::StoreReader;

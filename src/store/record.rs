@@ -1,0 +1,249 @@
+//! What stands in the frames of a head: its opening, definitions of series, batches of samples.
+
+use std::time::Duration;
+
+use glasshouse_core::labels::Labels;
+use glasshouse_core::metric::{Audience, MetricKind};
+use glasshouse_core::reader::SeriesInfo;
+use glasshouse_core::sample::{Quality, Value};
+use glasshouse_core::time::{BootTime, Moment, Timestamp};
+
+use crate::bytes::{Cursor, put_size, put_text, put_varint, put_zigzag};
+use crate::error::Malformed;
+use crate::frame;
+
+/// The version of the head format; a head of another version is not read.
+const VERSION: u64 = 1;
+
+const OPEN: u8 = 1;
+const DEFINE: u8 = 2;
+const BATCH: u8 = 3;
+
+/// The numbers of definitions in a file are below this: a bound on what a damaged file can make a reader hold.
+pub(crate) const MOST_SERIES: usize = 1 << 16;
+
+/// Labels times four states each would still fit; OpenTelemetry's metrics have at most a dozen states.
+pub(crate) const MOST_STATES: usize = 1024;
+
+/// A record as it stands in a frame.
+#[derive(Debug)]
+pub(crate) enum Record<'a> {
+    /// The first one of a head: its number.
+    Open { sequence: u64 },
+    /// Series `reference` of this head is what run `run` calls `number`.
+    Define {
+        run: u64,
+        number: u32,
+        reference: u32,
+        info: SeriesInfo,
+    },
+    /// Samples.
+    Batch(BatchRecord<'a>),
+}
+
+/// The samples of one batch, still encoded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BatchRecord<'a> {
+    pub(crate) collector: &'a str,
+    pub(crate) at: Moment,
+    samples: Cursor<'a>,
+}
+
+/// One sample of a batch: reference inside the head, value, quality.
+pub(crate) type RecordSample = (u32, Option<Value>, Quality);
+
+impl<'a> Record<'a> {
+    pub(crate) fn decode(payload: &'a [u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(payload);
+        match cursor.u8()? {
+            OPEN => {
+                if cursor.varint()? != VERSION {
+                    return Err(Malformed("it was written by another version of glasshouse"));
+                }
+                let sequence = cursor.varint()?;
+                Ok(Self::Open { sequence })
+            }
+            DEFINE => Ok(Self::Define {
+                run: cursor.varint()?,
+                number: cursor.number()?,
+                reference: cursor.number()?,
+                info: take_info(&mut cursor)?,
+            }),
+            BATCH => Ok(Self::Batch(BatchRecord {
+                collector: cursor.text()?,
+                at: Moment {
+                    wall: Timestamp::from_nanos(cursor.i64()?),
+                    boot: BootTime::from_nanos(cursor.u64()?),
+                },
+                samples: cursor,
+            })),
+            _ => Err(Malformed("a record is of an unknown kind")),
+        }
+    }
+}
+
+impl BatchRecord<'_> {
+    /// Hands every sample to `take`.
+    pub(crate) fn each(&self, mut take: impl FnMut(RecordSample)) -> Result<(), Malformed> {
+        let mut cursor = self.samples;
+        let mut reference = 0_i64;
+        while !cursor.is_empty() {
+            reference = reference.wrapping_add(cursor.zigzag()?);
+            let tag = cursor.u8()?;
+            let value = match tag & 3 {
+                1 => Some(Value::U64(cursor.varint()?)),
+                2 => Some(Value::F64(cursor.f64()?)),
+                3 => Some(Value::State(state(cursor.varint()?)?)),
+                _ => None,
+            };
+            let number =
+                u32::try_from(reference).map_err(|_| Malformed("a reference is no number"))?;
+            take((number, value, Quality::from_code(tag >> 2)));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn state(index: u64) -> Result<u16, Malformed> {
+    u16::try_from(index).map_err(|_| Malformed("a state is out of range"))
+}
+
+/// Appends the frame that opens a head.
+pub(crate) fn put_open(out: &mut Vec<u8>, sequence: u64) {
+    let start = frame::begin(out);
+    out.push(OPEN);
+    put_varint(out, VERSION);
+    put_varint(out, sequence);
+    // A dozen bytes always fit.
+    let ended = frame::end(out, start);
+    debug_assert!(ended.is_ok(), "the opening of a head fits a frame");
+}
+
+/// Appends the frame of a definition; the error is its size where that is too large.
+pub(crate) fn put_define(
+    out: &mut Vec<u8>,
+    run: u64,
+    number: u32,
+    reference: u32,
+    info: &SeriesInfo,
+) -> Result<(), usize> {
+    let start = frame::begin(out);
+    out.push(DEFINE);
+    put_varint(out, run);
+    put_varint(out, u64::from(number));
+    put_varint(out, u64::from(reference));
+    put_info(out, info);
+    frame::end(out, start)
+}
+
+/// Appends the frame of a batch; the error is its size where that is too large.
+pub(crate) fn put_batch(
+    out: &mut Vec<u8>,
+    collector: &str,
+    at: Moment,
+    samples: impl Iterator<Item = RecordSample>,
+) -> Result<(), usize> {
+    let start = frame::begin(out);
+    out.push(BATCH);
+    put_text(out, collector);
+    out.extend_from_slice(&at.wall.nanos().to_le_bytes());
+    out.extend_from_slice(&at.boot.nanos().to_le_bytes());
+    let mut before = 0_i64;
+    for (reference, value, quality) in samples {
+        put_zigzag(out, i64::from(reference).wrapping_sub(before));
+        before = i64::from(reference);
+        let tag = quality.code() << 2;
+        match value {
+            None => out.push(tag),
+            Some(Value::U64(whole)) => {
+                out.push(tag | 1);
+                put_varint(out, whole);
+            }
+            Some(Value::F64(float)) => {
+                out.push(tag | 2);
+                out.extend_from_slice(&float.to_le_bytes());
+            }
+            Some(Value::State(index)) => {
+                out.push(tag | 3);
+                put_varint(out, u64::from(index));
+            }
+        }
+    }
+    frame::end(out, start)
+}
+
+fn put_info(out: &mut Vec<u8>, info: &SeriesInfo) {
+    put_text(out, &info.metric);
+    put_text(out, &info.unit);
+    out.push(kind_code(info.kind));
+    out.push(audience_code(info.audience));
+    put_text(out, &info.help);
+    put_text(out, &info.collector);
+    put_varint(out, interval_nanos(info.interval));
+    put_size(out, info.states.len());
+    for state in &info.states {
+        put_text(out, state);
+    }
+    put_size(out, info.labels.len());
+    for (key, value) in info.labels.iter() {
+        put_text(out, key);
+        put_text(out, value.raw());
+    }
+}
+
+fn take_info(cursor: &mut Cursor<'_>) -> Result<SeriesInfo, Malformed> {
+    let metric = cursor.text()?.to_owned();
+    let unit = cursor.text()?.to_owned();
+    let kind = kind_from(cursor.u8()?)?;
+    let audience = audience_from(cursor.u8()?)?;
+    let help = cursor.text()?.to_owned();
+    let collector = cursor.text()?.to_owned();
+    let interval = Duration::from_nanos(cursor.varint()?);
+    let states = (0..cursor.count(MOST_STATES)?)
+        .map(|_| cursor.text().map(str::to_owned))
+        .collect::<Result<_, _>>()?;
+    let pairs = (0..cursor.count(Labels::MOST)?)
+        .map(|_| Ok((cursor.text()?, cursor.text()?)))
+        .collect::<Result<Vec<_>, Malformed>>()?;
+    Ok(SeriesInfo {
+        metric,
+        unit,
+        kind,
+        states,
+        help,
+        labels: Labels::new(pairs),
+        collector,
+        interval,
+        audience,
+    })
+}
+
+pub(crate) fn interval_nanos(interval: Duration) -> u64 {
+    u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX)
+}
+
+pub(crate) const fn kind_code(kind: MetricKind) -> u8 {
+    match kind {
+        MetricKind::Counter => 0,
+        MetricKind::UpDownCounter => 1,
+        MetricKind::Gauge => 2,
+    }
+}
+
+pub(crate) fn kind_from(code: u8) -> Result<MetricKind, Malformed> {
+    let kind = MetricKind::ALL.get(usize::from(code)).copied();
+    kind.ok_or(Malformed("a metric is of an unknown kind"))
+}
+
+pub(crate) const fn audience_code(audience: Audience) -> u8 {
+    match audience {
+        Audience::Operator => 0,
+        Audience::Performance => 1,
+        Audience::Glasshouse => 2,
+    }
+}
+
+pub(crate) fn audience_from(code: u8) -> Result<Audience, Malformed> {
+    let audience = Audience::ALL.get(usize::from(code)).copied();
+    audience.ok_or(Malformed("a metric has an unknown audience"))
+}
