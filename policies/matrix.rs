@@ -2,7 +2,6 @@
 //! policy changes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use glasshouse_core::access::{
@@ -246,6 +245,6 @@ fn some(kind: &Kind, every: bool) -> Argument {
 }
 
 fn line(text: &mut String, line: &str) {
-    // writing to a string cannot fail
-    let _: std::fmt::Result = writeln!(text, "{line}");
+    text.push_str(line);
+    text.push('\n');
 }

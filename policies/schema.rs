@@ -62,24 +62,28 @@ pub(crate) enum Kind {
 impl Tools {
     /// Parses what is built in.
     pub(crate) fn built_in() -> Result<Self, PolicyError> {
-        let schema = Schema::from_cedarschema_str(TEXT).map_err(broken)?.0;
-        let fragment = SchemaFragment::from_cedarschema_str(TEXT)
-            .map_err(broken)?
+        let schema = Schema::from_cedarschema_str(TEXT)
+            .map_err(|error| broken(&error))?
             .0;
-        let json = fragment.to_json_value().map_err(broken)?;
-        let namespace = json.get(NAMESPACE).ok_or_else(|| broken("no namespace"))?;
+        let fragment = SchemaFragment::from_cedarschema_str(TEXT)
+            .map_err(|error| broken(&error))?
+            .0;
+        let json = fragment.to_json_value().map_err(|error| broken(&error))?;
+        let namespace = json.get(NAMESPACE).ok_or_else(|| broken(&"no namespace"))?;
         let types = namespace.get("commonTypes").unwrap_or(&Value::Null);
         let actions = namespace
             .get("actions")
             .and_then(Value::as_object)
-            .ok_or_else(|| broken("no actions"))?;
+            .ok_or_else(|| broken(&"no actions"))?;
         let mut tools = BTreeMap::new();
         for (name, action) in actions {
             let input = action
                 .pointer("/appliesTo/context/attributes/input")
-                .ok_or_else(|| broken(format!("action `{name}` has no input")))?;
+                .ok_or_else(|| broken(&format!("action `{name}` has no input")))?;
             let Kind::Record(arguments) = kind(input, types, 0)? else {
-                return Err(broken(format!("the input of action `{name}` is no record")));
+                return Err(broken(&format!(
+                    "the input of action `{name}` is no record"
+                )));
             };
             tools.insert(
                 name.clone(),
@@ -108,7 +112,9 @@ impl Tools {
 
 /// The type of an entity of this house.
 pub(crate) fn type_name(name: &str) -> Result<EntityTypeName, PolicyError> {
-    format!("{NAMESPACE}::{name}").parse().map_err(broken)
+    format!("{NAMESPACE}::{name}")
+        .parse()
+        .map_err(|error| broken(&error))
 }
 
 fn uid(entity_type: &str, id: &str) -> Result<EntityUid, PolicyError> {
@@ -122,7 +128,7 @@ fn uid(entity_type: &str, id: &str) -> Result<EntityUid, PolicyError> {
 fn kind(json: &Value, types: &Value, depth: usize) -> Result<Kind, PolicyError> {
     let word = |key: &str| json.get(key).and_then(Value::as_str).unwrap_or_default();
     if depth > DEEPEST {
-        return Err(broken("argument types are nested too deeply"));
+        return Err(broken(&"argument types are nested too deeply"));
     }
     match word("type") {
         "String" => Ok(Kind::Text),
@@ -172,11 +178,11 @@ fn named(name: &str, types: &Value, depth: usize) -> Result<Kind, PolicyError> {
     let local = name.strip_prefix("Glasshouse::").unwrap_or(name);
     match types.get(local) {
         Some(common) => kind(common, types, depth + 1),
-        None => Ok(Kind::Choice(name.parse().map_err(broken)?)),
+        None => Ok(Kind::Choice(name.parse().map_err(|error| broken(&error))?)),
     }
 }
 
-fn broken(detail: impl ToString) -> PolicyError {
+fn broken(detail: &dyn ToString) -> PolicyError {
     PolicyError::Schema {
         detail: detail.to_string(),
     }

@@ -139,6 +139,14 @@ fn a_full_log_refuses_says_so_and_goes_on_once_there_is_room() {
 #[test]
 fn a_full_disk_refuses_and_recovers() {
     let state = State::new();
+    /// Unmounts however the test ends.
+    struct Mounted(std::path::PathBuf);
+    impl Drop for Mounted {
+        fn drop(&mut self) {
+            let unmounted = std::process::Command::new("umount").arg(&self.0).status();
+            assert!(unmounted.unwrap().success() || std::thread::panicking());
+        }
+    }
     let mounted = std::process::Command::new("mount")
         .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
         .arg(state.audit())
@@ -148,6 +156,7 @@ fn a_full_disk_refuses_and_recovers() {
         println!("skipped: mounting a tmpfs needs root");
         return;
     }
+    let _mounted = Mounted(state.audit());
     let log = state.open(AuditSettings::default());
     let filler = state.audit().join("filler");
     let taken = (0..20_000)
@@ -161,11 +170,6 @@ fn a_full_disk_refuses_and_recovers() {
     assert!(text.ends_with('\n'));
     assert!(text.lines().last().unwrap().contains("\"full\":"));
     assert!(verify(state.path()).unwrap().is_intact());
-    let unmounted = std::process::Command::new("umount")
-        .arg(state.audit())
-        .status()
-        .unwrap();
-    assert!(unmounted.success());
 }
 
 #[test]
