@@ -1,0 +1,47 @@
+//! Whether something works: counted each time, logged when that changes.
+
+use std::error::Error;
+
+use tracing::{error, info};
+
+use crate::chain::Chain;
+
+/// Whether one thing that is done again and again works.
+#[derive(Debug)]
+pub(crate) struct Health {
+    /// What it is, a sentence: `The store takes batches`.
+    what: &'static str,
+    failures: u64,
+}
+
+impl Health {
+    pub(crate) const fn new(what: &'static str) -> Self {
+        Self { what, failures: 0 }
+    }
+
+    /// It worked or did not; gives what it gave.
+    pub(crate) fn told<T, E: Error>(&mut self, result: Result<T, E>) -> Option<T> {
+        match result {
+            Ok(given) => {
+                if self.failures > 0 {
+                    info!(after_failures = self.failures, "{} again.", self.what);
+                    self.failures = 0;
+                }
+                Some(given)
+            }
+            Err(error) => {
+                if self.failures == 0 {
+                    error!(error = %Chain(&error), "{} no longer; it is tried again.", self.what);
+                }
+                self.failures = self.failures.saturating_add(1);
+                None
+            }
+        }
+    }
+
+    /// Failures since it last worked.
+    #[cfg(test)]
+    pub(crate) const fn failures(&self) -> u64 {
+        self.failures
+    }
+}

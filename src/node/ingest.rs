@@ -1,0 +1,212 @@
+//! What becomes of a frame.
+
+use glasshouse_core::reader::LinkStatus;
+use glasshouse_core::sample::{Quality, Value};
+use glasshouse_core::time::Moment;
+use glasshouse_store::{SeriesRef, Store, StoreError};
+use glasshouse_wire::{Batch, Frame, Message, ReaderCounts, SeriesDefinition};
+use tracing::{info, warn};
+
+use crate::chain::Chain;
+use crate::health::Health;
+use crate::inventory::Sheet;
+use crate::runs::{Run, Runs};
+
+/// Puts what frames say where it belongs.
+#[derive(Debug)]
+pub(crate) struct Ingest {
+    pub(crate) store: Store,
+    pub(crate) sheet: Sheet,
+    pub(crate) link: LinkStatus,
+    pub(crate) losses: Losses,
+    pub(crate) runs: Runs,
+    appends: Writes,
+    defines: Writes,
+    /// Kept between batches.
+    samples: Vec<(SeriesRef, Option<Value>, Quality)>,
+}
+
+/// What came and could not be kept, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Losses {
+    /// Batches that the store did not take.
+    pub(crate) batches: u64,
+    /// Samples of series that were never defined here.
+    pub(crate) unknown: u64,
+    /// Definitions that the store did not take, or beyond the most series.
+    pub(crate) definitions: u64,
+    /// Messages that make no sense, or that only a newer version understands.
+    pub(crate) messages: u64,
+}
+
+/// How writing to the store goes: the disk may come back, what the store refuses it will always refuse.
+#[derive(Debug)]
+struct Writes {
+    disk: Health,
+    refused: u64,
+}
+
+impl Writes {
+    const fn new(what: &'static str) -> Self {
+        Self {
+            disk: Health::new(what),
+            refused: 0,
+        }
+    }
+
+    /// What was given, where the store took it. A refusal says nothing about the disk, and only the first is logged.
+    fn take<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
+        match result {
+            Ok(_) | Err(StoreError::Io { .. }) => self.disk.told(result),
+            Err(error) => {
+                if self.refused == 0 {
+                    warn!(error = %Chain(&error), "The store refused something; more refusals are only counted.");
+                }
+                self.refused = self.refused.saturating_add(1);
+                None
+            }
+        }
+    }
+}
+
+impl Ingest {
+    pub(crate) fn new(store: Store, sheet: Sheet) -> Self {
+        Self {
+            store,
+            sheet,
+            link: LinkStatus::default(),
+            losses: Losses::default(),
+            runs: Runs::default(),
+            appends: Writes::new("The store takes batches"),
+            defines: Writes::new("The store takes definitions"),
+            samples: Vec::new(),
+        }
+    }
+
+    /// Takes a frame; when this returns, what it says is stored, or counted as lost.
+    pub(crate) fn take(&mut self, frame: &Frame<'_>, now: Moment) {
+        self.link.frames = self.link.frames.saturating_add(1);
+        self.link.last_frame = now.wall;
+        let Some((run, is_new)) = self.runs.enter(frame.run, &self.store, now.boot) else {
+            return;
+        };
+        if is_new {
+            info!(
+                run = format_args!("{:016x}", frame.run),
+                known_series = run.len(),
+                "A run of the probe came in."
+            );
+        }
+        if self.link.run != frame.run {
+            self.link.run = frame.run;
+            self.sheet.touch();
+        }
+        let lost = run
+            .expected
+            .map_or(0, |expected| frame.sequence.saturating_sub(expected));
+        if lost > 0 {
+            self.link.lost = self.link.lost.saturating_add(lost);
+            self.sheet.touch();
+        }
+        run.expected = Some(frame.sequence.saturating_add(1));
+        match frame.message() {
+            Ok(Message::Define(definitions)) => self.define(&definitions, now),
+            Ok(Message::Batch(batch)) => self.append(&batch, now),
+            Ok(Message::Facts { collector, facts }) => self.sheet.facts(collector, facts),
+            Ok(Message::Status(statuses)) => self.sheet.statuses(statuses),
+            Ok(Message::Heartbeat(heartbeat)) => {
+                if self.link.dropped != heartbeat.batches_dropped {
+                    self.link.dropped = heartbeat.batches_dropped;
+                    self.sheet.touch();
+                }
+            }
+            Err(error) => {
+                if self.losses.messages == 0 {
+                    warn!(error = %Chain(&error), "A message was not understood; more of them are only counted.");
+                }
+                self.losses.messages = self.losses.messages.saturating_add(1);
+            }
+        }
+    }
+
+    /// Takes over what the reader of the frames has counted.
+    pub(crate) fn count(&mut self, counts: ReaderCounts) {
+        if self.link.resyncs != counts.resyncs {
+            let skipped_bytes = counts.skipped;
+            warn!(
+                resyncs = counts.resyncs,
+                skipped_bytes, "The link had bytes that are no frame."
+            );
+            self.link.resyncs = counts.resyncs;
+            self.sheet.touch();
+        }
+    }
+
+    fn define(&mut self, definitions: &[SeriesDefinition], now: Moment) {
+        let id = self.link.run;
+        let Some((run, _)) = self.runs.enter(id, &self.store, now.boot) else {
+            return;
+        };
+        for definition in definitions {
+            let number = definition.number;
+            if run.find(number, now.boot).is_some() {
+                continue;
+            }
+            let result = run
+                .has_room()
+                .then(|| self.store.define(id, number, &definition.info));
+            match result.and_then(|result| self.defines.take(result)) {
+                Some(series) => run.insert(number, series, now.boot),
+                None => self.losses.definitions = self.losses.definitions.saturating_add(1),
+            }
+        }
+    }
+
+    fn append(&mut self, batch: &Batch, now: Moment) {
+        let id = self.link.run;
+        let Some((run, _)) = self.runs.enter(id, &self.store, now.boot) else {
+            return;
+        };
+        self.samples.clear();
+        for (number, value, quality) in &batch.samples {
+            if let Some(series) = run.find(*number, now.boot) {
+                self.samples.push((series, *value, *quality));
+            }
+        }
+        let unknown = batch.samples.len().saturating_sub(self.samples.len());
+        if unknown > 0 {
+            note_unknown(run, &batch.collector, unknown);
+            let unknown = u64::try_from(unknown).unwrap_or(u64::MAX);
+            self.losses.unknown = self.losses.unknown.saturating_add(unknown);
+        }
+        if self.samples.is_empty() {
+            return;
+        }
+        let result = self.store.append(&glasshouse_store::Batch {
+            collector: &batch.collector,
+            at: batch.at,
+            samples: &self.samples,
+        });
+        if matches!(result, Err(StoreError::UnknownSeries { .. })) {
+            // the store has forgotten them; the probe will define them again
+            for (number, ..) in &batch.samples {
+                run.remove(*number);
+            }
+        }
+        if self.appends.take(result).is_none() {
+            self.losses.batches = self.losses.batches.saturating_add(1);
+        }
+    }
+}
+
+/// Logs the first of a run.
+fn note_unknown(run: &mut Run, collector: &str, samples: usize) {
+    if !run.unknown_logged {
+        run.unknown_logged = true;
+        warn!(
+            collector,
+            samples,
+            "Samples of series that this node does not know are lost; the probe defines them again within a minute."
+        );
+    }
+}

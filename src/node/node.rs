@@ -1,0 +1,235 @@
+//! The node's one loop: wait for frames, store them, look after the store.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use glasshouse_core::time::{Clock, SystemClock};
+use glasshouse_store::{Maintenance, Recovery, Store};
+use glasshouse_wire::{FrameReader, Step};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::io::Errno;
+use tracing::{info, warn};
+
+use crate::chain::Chain;
+use crate::checkpoints::Checkpoints;
+use crate::health::Health;
+use crate::identity::{host_name, own_id};
+use crate::ingest::Ingest;
+use crate::inventory::Sheet;
+use crate::settings::{NodeError, NodeSettings};
+use crate::state::State;
+
+/// After this many frames the clock is looked at: a full pipe must not hold up the sync of the store.
+const FRAMES_A_ROUND: usize = 64;
+
+/// Where the store has more to do, it is asked again this soon; frames come first.
+const MORE: Duration = Duration::from_millis(50);
+
+/// Series that are gone are looked for this often.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
+
+/// Takes frames and keeps the store until `stop` is set; then seals the store and returns. It blocks, and sets the
+/// process's umask.
+///
+/// # Errors
+/// [`NodeError`] where the state folder, the store or the FIFO cannot be used at the start, or the FIFO breaks later.
+/// A store that fails later is no error: it is logged, and tried again.
+pub fn run(settings: NodeSettings, stop: Arc<AtomicBool>) -> Result<(), NodeError> {
+    let state = State::prepare(&settings.state_dir)?;
+    let node = own_id(&settings, &state.inventory)?;
+    let (store, recovery) =
+        Store::open(&state.store, settings.store.clone()).map_err(|source| NodeError::Store {
+            path: state.store.clone(),
+            source,
+        })?;
+    log_recovery(&recovery);
+    let frames = open_frames(&settings.frames)?;
+    let checkpoints = Checkpoints::start(&settings, &state)?;
+    info!(%node, "The node takes frames.");
+    let mut running = Node {
+        ingest: Ingest::new(
+            store,
+            Sheet::load(&state.inventory, node, host_name(&settings)),
+        ),
+        reader: FrameReader::new(),
+        frames,
+        maintenance: Health::new("The store can be looked after"),
+        next_maintenance: Instant::now(),
+        next_forget: Instant::now() + FORGET_EVERY,
+        partial: None,
+        settings,
+        state,
+    };
+    let ended = running.take_frames(&stop);
+    running.close();
+    checkpoints.stop();
+    ended
+}
+
+/// A running node.
+struct Node {
+    settings: NodeSettings,
+    state: State,
+    frames: File,
+    reader: FrameReader,
+    ingest: Ingest,
+    maintenance: Health,
+    next_maintenance: Instant,
+    next_forget: Instant,
+    /// Since when a frame has begun and is not whole, and how many frames were whole by then.
+    partial: Option<(Instant, u64)>,
+}
+
+impl Node {
+    fn take_frames(&mut self, stop: &AtomicBool) -> Result<(), NodeError> {
+        while !stop.load(Ordering::Relaxed) {
+            let now = Instant::now();
+            if now >= self.next_maintenance {
+                self.maintain(now);
+            }
+            if !self.drain()? && !self.give_up_partial() {
+                self.wait()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the frames that are there; `true` where there may be more.
+    fn drain(&mut self) -> Result<bool, NodeError> {
+        for _ in 0..FRAMES_A_ROUND {
+            let step = self.reader.next_frame(&mut self.frames);
+            match step.map_err(|source| read_error(&self.settings.frames, source))? {
+                Step::Frame(frame) => self.ingest.take(&frame, SystemClock.moment()),
+                // this process holds a writing end, so there is no end
+                Step::Pending | Step::End => {
+                    self.ingest.count(self.reader.counts());
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits for a frame, at most until the next maintenance.
+    fn wait(&self) -> Result<(), NodeError> {
+        let left = self
+            .next_maintenance
+            .saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).unwrap_or_default();
+        let mut ends = [PollFd::new(&self.frames, PollFlags::IN)];
+        match poll(&mut ends, Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(read_error(&self.settings.frames, error.into())),
+        }
+    }
+
+    /// Gives up a frame that does not become whole; `true` where there may now be another behind its beginning.
+    fn give_up_partial(&mut self) -> bool {
+        let frames = self.reader.counts().frames;
+        match self.partial {
+            _ if !self.reader.is_partial() => self.partial = None,
+            Some((since, then)) if then == frames => {
+                if since.elapsed() >= self.settings.tempo.partial {
+                    self.partial = None;
+                    self.reader.abandon();
+                    return true;
+                }
+            }
+            _ => self.partial = Some((Instant::now(), frames)),
+        }
+        false
+    }
+
+    fn maintain(&mut self, now: Instant) {
+        let moment = SystemClock.moment();
+        let done = self.maintenance.told(self.ingest.store.maintain(moment));
+        let has_more = done.is_some_and(|done| {
+            log_maintenance(&done);
+            done.more
+        });
+        if now >= self.next_forget {
+            self.next_forget = now + FORGET_EVERY;
+            self.ingest.runs.forget(moment.boot);
+        }
+        let wait = if has_more {
+            MORE
+        } else {
+            self.settings.tempo.maintenance
+        };
+        self.next_maintenance = Instant::now() + wait;
+        let at_least = self.settings.tempo.inventory;
+        let (dir, link) = (&self.state.inventory, self.ingest.link);
+        self.ingest
+            .sheet
+            .write_due(dir, link, moment.wall, at_least);
+    }
+
+    fn close(self) {
+        let mut ingest = self.ingest;
+        let now = SystemClock.moment();
+        ingest
+            .sheet
+            .write(&self.state.inventory, ingest.link, now.wall);
+        if let Err(error) = ingest.store.close(now) {
+            warn!(error = %Chain(&error), "The store was not sealed; the next start does it.");
+        }
+        let losses = ingest.losses;
+        info!(
+            frames = ingest.link.frames,
+            lost_frames = ingest.link.lost,
+            lost_batches = losses.batches,
+            unknown_samples = losses.unknown,
+            lost_definitions = losses.definitions,
+            unknown_messages = losses.messages,
+            "The node has stopped."
+        );
+    }
+}
+
+fn open_frames(path: &Path) -> Result<File, NodeError> {
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let failed = |error: Errno| NodeError::Frames {
+        path: path.to_owned(),
+        source: error.into(),
+    };
+    let frames = open(path, flags, Mode::empty()).map_err(failed)?;
+    let mode = fstat(&frames).map_err(failed)?.st_mode;
+    if FileType::from_raw_mode(mode) != FileType::Fifo {
+        return Err(NodeError::NoFifo {
+            path: path.to_owned(),
+        });
+    }
+    Ok(File::from(frames))
+}
+
+fn read_error(path: &Path, source: std::io::Error) -> NodeError {
+    NodeError::Read {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn log_recovery(recovery: &Recovery) {
+    for (file, bytes) in &recovery.cut {
+        info!(file, bytes, "The torn end of a head was cut.");
+    }
+    for (file, blocks) in &recovery.lost {
+        warn!(file, blocks, "Blocks of the store are damaged and lost.");
+    }
+    for file in &recovery.set_aside {
+        warn!(
+            file,
+            "A file of the store makes no sense and was set aside."
+        );
+    }
+}
+
+fn log_maintenance(done: &Maintenance) {
+    for (file, blocks) in &done.lost {
+        warn!(file, blocks, "Blocks of the store are damaged and lost.");
+    }
+}
