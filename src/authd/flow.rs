@@ -1,57 +1,44 @@
-//! The endpoints: what a browser is shown, and what clients call.
+//! What a person's browser is shown: sign-in, consent, and the way back to the client.
 
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
 use glasshouse_core::access::TASK_SCOPE_PREFIX;
 use glasshouse_core::time::BootTime;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, Limited};
-use oauth_as::authorization::{AuthorizationErrorRedirect, ValidatedAuthorizationRequest};
+use oauth_as::authorization::ValidatedAuthorizationRequest;
 use oauth_as::jwt::hmac_sha256;
-use oauth_as::registration::{ClientMetadata, RegistrationFailure};
 use oauth_as::server::UserApproval;
 use oauth_as::store::Storage as _;
-use oauth_as::{AuthorizationError, ErrorCode, ErrorResponse};
+use oauth_as::{ErrorCode, ErrorResponse};
 use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
 
+use crate::answers::{
+    BODY_MOST_BYTES, answer_refusal, has_type, no_randomness, read_body, redirect, refused,
+};
 use crate::attempts::Attempts;
 use crate::cimd::Documents;
 use crate::clients::{ClientRefusal, Clients};
-use crate::html::{STYLE, guard};
 use crate::pages::{self, Consent, Form};
 use crate::protocol::{self, Protocol};
 use crate::random;
 use crate::request::{Parameters, Wanted};
-use crate::sessions::{Browser, Purpose, Sessions};
 use crate::settings::{AuthdError, AuthdSettings};
+use crate::tickets::{Browser, Purpose, Tickets};
 use crate::wall_clock::WallClock;
 
 /// The longest query of an authorization request; it comes back inside our forms.
 const QUERY_MOST_BYTES: usize = 4 * 1024;
-
-/// The largest body that is read: a form around such a query, each byte escaped, or a registration.
-const BODY_MOST_BYTES: usize = 32 * 1024;
-
-/// The longest that one request may take. Fetching a client's document is the slow one.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(15);
 
 const EXPIRED: &str = "This form has expired, or came from somewhere else.";
 
 /// The server's state.
 pub(crate) struct Authd {
     settings: AuthdSettings,
-    protocol: Protocol,
-    clients: Clients,
-    sessions: Sessions,
+    pub(crate) protocol: Protocol,
+    pub(crate) clients: Clients,
+    tickets: Tickets,
     attempts: Attempts,
     password_key: [u8; 32],
     clock: WallClock,
@@ -75,7 +62,7 @@ impl Authd {
         let server = Arc::clone(&protocol.server);
         let clients = Clients::new(server, protocol.catalogue.clone(), documents, clock.clone());
         Ok(Self {
-            sessions: Sessions::new(settings.issuer.starts_with("https:")).map_err(random)?,
+            tickets: Tickets::new(settings.issuer.starts_with("https:")).map_err(random)?,
             password_key: random::bytes().map_err(random)?,
             attempts: Attempts::default(),
             settings,
@@ -160,12 +147,6 @@ impl Authd {
         checked.map_err(answer_refusal)
     }
 
-    fn browser(&self, headers: &HeaderMap) -> Result<Browser, Response> {
-        self.sessions
-            .browser(headers, self.now())
-            .map_err(no_randomness)
-    }
-
     fn sign_in_page(
         &self,
         status: StatusCode,
@@ -175,15 +156,17 @@ impl Authd {
         trouble: Option<&str>,
     ) -> Response {
         let ticket = self
-            .sessions
-            .ticket(browser, Purpose::SignIn, query, self.now());
+            .tickets
+            .issue(browser, Purpose::SignIn, query, self.now());
         let form = Form {
             request: query,
             ticket: &ticket,
             redirect_uri: &asked.validated.redirect_uri,
         };
         let mut response = pages::sign_in(status, form, &asked.client_name, trouble);
-        self.remember(&mut response, browser);
+        if let Some(cookie) = self.tickets.set_cookie(browser) {
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+        }
         response
     }
 
@@ -194,9 +177,8 @@ impl Authd {
         query: &str,
         asked: &Asked,
     ) -> Response {
-        let ticket = self
-            .sessions
-            .ticket(browser, Purpose::Consent, query, self.now());
+        let purpose = Purpose::Consent { subject };
+        let ticket = self.tickets.issue(browser, purpose, query, self.now());
         let form = Form {
             request: query,
             ticket: &ticket,
@@ -227,10 +209,14 @@ impl Authd {
         self.settings.clients.iter().any(|client| client.id == id)
     }
 
-    fn remember(&self, response: &mut Response, browser: &Browser) {
-        if let Some(cookie) = self.sessions.set_cookie(browser) {
-            response.headers_mut().insert(header::SET_COOKIE, cookie);
-        }
+    /// Whether a request was sent to the name that the server goes by: a page elsewhere whose name was made to point
+    /// here is not.
+    pub(crate) fn is_our_host(&self, headers: &HeaderMap) -> bool {
+        let ours = self.settings.issuer.split_once("://").map(|(_, host)| host);
+        let sent = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        ours.is_some() && sent == ours
     }
 
     /// Whether the form came from a page of ours, as far as the browser says; the ticket decides in the end.
@@ -280,217 +266,81 @@ impl Authd {
     }
 }
 
-/// The routes.
-pub(crate) fn router(state: Arc<Authd>) -> Router {
-    Router::new()
-        .route("/.well-known/oauth-authorization-server", get(metadata))
-        .route("/authorize", get(authorize))
-        .route("/sign-in", post(sign_in))
-        .route("/consent", post(consent))
-        .route("/register", post(register))
-        .route("/jwks", get(protocol_endpoint))
-        .route("/token", post(protocol_endpoint))
-        .route("/introspect", post(protocol_endpoint))
-        .route("/revoke", post(protocol_endpoint))
-        .route("/style.css", get(style))
-        .layer(middleware::from_fn(bounded))
-        .with_state(state)
-}
-
-/// Every answer in time and with its headers.
-async fn bounded(request: Request, next: Next) -> Response {
-    let mut response = match tokio::time::timeout(REQUEST_DEADLINE, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => pages::trouble(StatusCode::SERVICE_UNAVAILABLE, "That took too long."),
-    };
-    guard(&mut response);
-    response
-}
-
-async fn metadata(State(authd): State<Arc<Authd>>) -> Response {
-    json_response(StatusCode::OK, authd.protocol.metadata.clone())
-}
-
-async fn style() -> Response {
-    let mut response = Response::new(Body::from(STYLE));
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/css; charset=utf-8"),
-    );
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("max-age=3600"),
-    );
-    response
-}
-
-async fn authorize(State(authd): State<Arc<Authd>>, request: Request) -> Response {
+/// Shows the sign-in page for an authorization request that is in order.
+pub(crate) async fn authorize(State(authd): State<Arc<Authd>>, request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default().to_owned();
-    show(&authd, &query, request.headers())
-        .await
-        .unwrap_or_else(|refusal| refusal)
+    let asked = match authd.consider(&query).await {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal,
+    };
+    match Browser::of(request.headers()) {
+        Ok(browser) => authd.sign_in_page(StatusCode::OK, &browser, &query, &asked, None),
+        Err(error) => no_randomness(&error),
+    }
 }
 
-async fn show(authd: &Authd, query: &str, headers: &HeaderMap) -> Result<Response, Response> {
-    let asked = authd.consider(query).await?;
-    let browser = authd.browser(headers)?;
-    Ok(match browser.subject.clone() {
-        Some(subject) => authd.consent_page(&browser, &subject, query, &asked),
-        None => authd.sign_in_page(StatusCode::OK, &browser, query, &asked, None),
-    })
-}
-
-async fn sign_in(State(authd): State<Arc<Authd>>, request: Request) -> Response {
+/// Takes the sign-in form; the answer to a right password is the consent page.
+pub(crate) async fn sign_in(State(authd): State<Arc<Authd>>, request: Request) -> Response {
     check_sign_in(&authd, request)
         .await
         .unwrap_or_else(|refusal| refusal)
 }
 
 async fn check_sign_in(authd: &Authd, request: Request) -> Result<Response, Response> {
-    let (headers, form) = own_form(authd, request).await?;
+    let (browser, form) = own_form(authd, request).await?;
     let field = |name: &str| form.get(name).unwrap_or_default();
-    let (query, name) = (field("request"), field("username"));
-    let browser = authd.browser(&headers)?;
-    let now = authd.now();
-    if browser.subject.is_some() {
-        // Signed in meanwhile, in another window.
-        return Ok(redirect(&format!("/authorize?{query}")));
-    }
+    let (query, name, now) = (field("request"), field("username"), authd.now());
+    let ticket = field("ticket");
     if !authd
-        .sessions
-        .redeem(&browser, Purpose::SignIn, query, field("ticket"), now)
+        .tickets
+        .is_good(ticket, &browser, Purpose::SignIn, query, now)
     {
         return Err(pages::trouble(StatusCode::FORBIDDEN, EXPIRED));
     }
     let asked = authd.consider(query).await?;
+    let again = |status, why| authd.sign_in_page(status, &browser, query, &asked, Some(why));
     let known = authd.settings.users.iter().any(|user| user.name == name);
     if !authd.attempts.take(known.then_some(name), now) {
-        let rest = Some("Too many attempts. Wait a minute.");
-        let mut page =
-            authd.sign_in_page(StatusCode::TOO_MANY_REQUESTS, &browser, query, &asked, rest);
-        page.headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+        let why = "Too many attempts. Wait a minute.";
+        let mut page = again(StatusCode::TOO_MANY_REQUESTS, why);
+        let minute = HeaderValue::from_static("60");
+        page.headers_mut().insert(header::RETRY_AFTER, minute);
         return Err(page);
     }
     if !authd.is_password(name, field("password")) {
         tracing::info!("A sign-in failed.");
-        let wrong = Some("The name or the password is wrong.");
-        return Err(authd.sign_in_page(StatusCode::FORBIDDEN, &browser, query, &asked, wrong));
+        let why = "The name or the password is wrong.";
+        return Err(again(StatusCode::FORBIDDEN, why));
     }
     authd.attempts.forgive(name);
-    let browser = authd.sessions.sign_in(name, now).map_err(no_randomness)?;
-    let mut response = redirect(&format!("/authorize?{query}"));
-    authd.remember(&mut response, &browser);
-    Ok(response)
+    Ok(authd.consent_page(&browser, name, query, &asked))
 }
 
-async fn consent(State(authd): State<Arc<Authd>>, request: Request) -> Response {
+/// Takes the consent form, and sends the browser back to the client.
+pub(crate) async fn consent(State(authd): State<Arc<Authd>>, request: Request) -> Response {
     check_consent(&authd, request)
         .await
         .unwrap_or_else(|refusal| refusal)
 }
 
 async fn check_consent(authd: &Authd, request: Request) -> Result<Response, Response> {
-    let (headers, form) = own_form(authd, request).await?;
+    let (browser, form) = own_form(authd, request).await?;
     let field = |name: &str| form.get(name).unwrap_or_default();
-    let query = field("request");
-    let browser = authd.browser(&headers)?;
-    let expired = || pages::trouble(StatusCode::FORBIDDEN, EXPIRED);
-    let subject = browser.subject.clone().ok_or_else(expired)?;
-    if !authd.sessions.redeem(
-        &browser,
-        Purpose::Consent,
-        query,
-        field("ticket"),
-        authd.now(),
-    ) {
-        return Err(expired());
+    let (query, subject, now) = (field("request"), field("subject"), authd.now());
+    let (ticket, purpose) = (field("ticket"), Purpose::Consent { subject });
+    let good = authd.tickets.is_good(ticket, &browser, purpose, query, now);
+    if !good || !authd.tickets.use_up(ticket, now) {
+        return Err(pages::trouble(StatusCode::FORBIDDEN, EXPIRED));
     }
     let asked = authd.consider(query).await?;
     Ok(match field("decision") {
-        "allow" => authd.allow(&asked, &subject, field("task")).await,
+        "allow" => authd.allow(&asked, subject, field("task")).await,
         "deny" => redirect(&asked.validated.denied().location()),
         _ => pages::trouble(StatusCode::BAD_REQUEST, "Press one of the two buttons."),
     })
 }
 
-/// Registration (RFC 7591).
-async fn register(State(authd): State<Arc<Authd>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let refuse = |status, error: &str, why: &str| {
-        let body = json!({"error": error, "error_description": why});
-        json_response(status, Bytes::from(body.to_string()))
-    };
-    if !has_type(&parts.headers, "application/json") {
-        return refuse(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "invalid_client_metadata",
-            "send application/json",
-        );
-    }
-    let body = match read_body(body).await {
-        Ok(body) => body,
-        Err(response) => return response,
-    };
-    let Ok(asked) = serde_json::from_slice::<ClientMetadata>(&body) else {
-        return refuse(
-            StatusCode::BAD_REQUEST,
-            "invalid_client_metadata",
-            "the body is no client metadata",
-        );
-    };
-    match authd.clients.register(asked).await {
-        Ok(made) => match serde_json::to_vec(&made) {
-            Ok(made) => json_response(StatusCode::CREATED, made.into()),
-            Err(_) => refuse(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "server_error",
-                "the client cannot be described",
-            ),
-        },
-        Err(ClientRefusal::NotLoopback) => refuse(
-            StatusCode::BAD_REQUEST,
-            "invalid_redirect_uri",
-            &ClientRefusal::NotLoopback.to_string(),
-        ),
-        Err(ClientRefusal::Metadata(RegistrationFailure::Invalid(why))) => {
-            let why = serde_json::to_vec(&why).unwrap_or_default();
-            json_response(StatusCode::BAD_REQUEST, why.into())
-        }
-        Err(_) => refuse(
-            StatusCode::TOO_MANY_REQUESTS,
-            "temporarily_unavailable",
-            &ClientRefusal::Full.to_string(),
-        ),
-    }
-}
-
-/// What clients call is the protocol library's, after the body was read within its bounds and found to have one meaning.
-async fn protocol_endpoint(State(authd): State<Arc<Authd>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = match read_body(body).await {
-        Ok(body) => body,
-        Err(response) => return response,
-    };
-    let text = std::str::from_utf8(&body).ok();
-    if text
-        .and_then(|text| Parameters::parse(text, BODY_MOST_BYTES))
-        .is_none()
-    {
-        let refusal: Value = json!({"error": "invalid_request", "error_description": "the form is garbled, or says one thing twice"});
-        return json_response(StatusCode::BAD_REQUEST, Bytes::from(refusal.to_string()));
-    }
-    let request = http::Request::from_parts(parts, Full::new(body));
-    // On its own task: a client that hangs up must not stop the protocol between taking a token and marking it used.
-    let answering = tokio::spawn(async move { authd.protocol.service.handle(request).await });
-    match answering.await {
-        Ok(response) => response.map(|body| Body::from(body.into_bytes())),
-        Err(_) => pages::trouble(StatusCode::INTERNAL_SERVER_ERROR, "The server failed."),
-    }
-}
-
-async fn own_form(authd: &Authd, request: Request) -> Result<(HeaderMap, Parameters), Response> {
+async fn own_form(authd: &Authd, request: Request) -> Result<(Browser, Parameters), Response> {
     let (parts, body) = request.into_parts();
     if !authd.is_ours(&parts.headers)
         || !has_type(&parts.headers, "application/x-www-form-urlencoded")
@@ -502,86 +352,8 @@ async fn own_form(authd: &Authd, request: Request) -> Result<(HeaderMap, Paramet
     let form = text.and_then(|text| Parameters::parse(text, BODY_MOST_BYTES));
     let form =
         form.ok_or_else(|| pages::trouble(StatusCode::BAD_REQUEST, "The form is garbled."))?;
-    Ok((parts.headers, form))
-}
-
-async fn read_body(body: Body) -> Result<Bytes, Response> {
-    match Limited::new(body, BODY_MOST_BYTES).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(_) => Err(pages::trouble(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "The request is too large, or broke off.",
-        )),
-    }
-}
-
-fn has_type(headers: &HeaderMap, expected: &str) -> bool {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = value
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case(expected)
-}
-
-fn json_response(status: StatusCode, body: Bytes) -> Response {
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    response
-}
-
-/// 303: whatever the browser sent, it now asks with GET.
-fn redirect(location: &str) -> Response {
-    let Ok(location) = HeaderValue::from_str(location) else {
-        return pages::trouble(
-            StatusCode::BAD_REQUEST,
-            "The client's redirect address is garbled.",
-        );
-    };
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    response.headers_mut().insert(header::LOCATION, location);
-    response
-}
-
-/// The client learns what is wrong only at an address that is known to be its own.
-fn answer_refusal(error: AuthorizationError) -> Response {
-    match error {
-        AuthorizationError::Redirect(refusal) => redirect(&refusal.location()),
-        AuthorizationError::Direct(refusal) => {
-            let why = refusal
-                .error_description
-                .as_deref()
-                .unwrap_or("it is not in order");
-            pages::trouble(
-                StatusCode::BAD_REQUEST,
-                &format!("The client's request was refused: {why}."),
-            )
-        }
-    }
-}
-
-fn refused(
-    validated: &ValidatedAuthorizationRequest,
-    error: ErrorResponse,
-) -> AuthorizationErrorRedirect {
-    AuthorizationErrorRedirect {
-        error,
-        ..validated.denied()
-    }
-}
-
-fn no_randomness(error: io::Error) -> Response {
-    tracing::error!(%error, "The kernel gives no random bytes; nobody can sign in.");
-    pages::trouble(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "The server cannot sign anybody in right now.",
-    )
+    let browser = Browser::of(&parts.headers).map_err(|error| no_randomness(&error))?;
+    Ok((browser, form))
 }
 
 /// An error and what is behind it, without addresses of ours: a stranger reads this.

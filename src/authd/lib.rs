@@ -11,9 +11,11 @@
 //!
 //! Grants live in memory: a restart revokes them all, and says so.
 
+mod answers;
 mod attempts;
 mod cimd;
 mod clients;
+mod endpoints;
 mod events;
 mod flow;
 mod html;
@@ -23,9 +25,9 @@ mod pages;
 mod protocol;
 mod random;
 mod request;
-mod sessions;
 mod settings;
 mod store;
+mod tickets;
 mod wall_clock;
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::flow::{Authd, router};
+use crate::endpoints::router;
+use crate::flow::Authd;
 use crate::settings::{AuthdError, AuthdSettings};
 use crate::wall_clock::WallClock;
 

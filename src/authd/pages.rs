@@ -1,7 +1,8 @@
 //! The pages: plain forms without a script, so that any browser can follow them, and any test.
 //!
 //! Sign-in: `POST /sign-in` with `request`, `ticket`, `username`, `password`. Consent: `POST /consent` with `request`,
-//! `ticket`, `task` (one of the radio buttons) and `decision`, `allow` or `deny`.
+//! `ticket`, `subject`, `task` (one of the radio buttons) and `decision`, `allow` or `deny`. The answer to a right
+//! password is the consent page itself; there is no session in between.
 
 use axum::response::Response;
 use glasshouse_core::access::TaskDescription;
@@ -94,10 +95,12 @@ pub(crate) fn consent(form: Form<'_>, consent: &Consent<'_>) -> Response {
          <p>Its id: <code>{client_id}</code><br>You will be sent back to: <code>{host}</code></p>\n\
          <p>It may, at most:</p>\n<ul>\n{scopes}</ul>\n\
          <p>It can change nothing. It works on one task, which you choose:</p>\n\
-         <form method=\"post\" action=\"/consent\">\n{hidden}\n<fieldset>\n<legend>Task</legend>\n{tasks}</fieldset>\n\
+         <form method=\"post\" action=\"/consent\">\n{hidden}\n\
+         <input type=\"hidden\" name=\"subject\" value=\"{subject_value}\">\n<fieldset>\n<legend>Task</legend>\n{tasks}</fieldset>\n\
          <button type=\"submit\" name=\"decision\" value=\"allow\">Allow</button>\n\
          <button type=\"submit\" name=\"decision\" value=\"deny\">Deny</button>\n</form>",
         subject = shown(consent.subject),
+        subject_value = escaped(consent.subject),
         client = shown(consent.client),
         client_id = shown(consent.client_id),
         host = shown(&host),

@@ -430,7 +430,7 @@ async fn a_refusal_is_told_to_the_client() {
 }
 
 #[tokio::test]
-async fn consent_is_asked_for_each_time() {
+async fn sign_in_and_consent_are_asked_for_each_time() {
     let server = Server::start().await;
     let mut alice = Person::new();
     let page = alice.consent_page(&server, &asking(&[])).await;
@@ -443,8 +443,8 @@ async fn consent_is_asked_for_each_time() {
     );
     let again = alice.ask(&server, &asking(&[])).await;
     assert!(
-        again.text.contains("name=\"decision\""),
-        "signed in already, asked again: {}",
+        again.text.contains("name=\"password\""),
+        "a cookie is no sign-in: {}",
         again.text
     );
 }

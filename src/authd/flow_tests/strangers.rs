@@ -19,6 +19,7 @@ async fn a_form_from_elsewhere_is_not_taken() {
     let decide = [
         ("request", request.as_str()),
         ("ticket", ticket.as_str()),
+        ("subject", "alice"),
         ("task", "node-health"),
         ("decision", "allow"),
     ];
@@ -28,19 +29,21 @@ async fn a_form_from_elsewhere_is_not_taken() {
         .await;
     assert_eq!((seen.status, seen.location), (403, None), "another origin");
     let seen = Person::new().send(&server, "/consent", &decide).await;
-    assert_eq!((seen.status, seen.location), (403, None), "no session");
+    assert_eq!((seen.status, seen.location), (403, None), "no cookie");
     let mut mallory = Person::new();
     mallory.consent_page(&server, &asking(&[])).await;
     let seen = mallory.send(&server, "/consent", &decide).await;
     assert_eq!(
         (seen.status, seen.location),
         (403, None),
-        "another session's ticket"
+        "another browser's ticket"
     );
     for (name, value) in [
         ("ticket", ""),
         ("ticket", "1.x"),
         ("request", "client_id=desk"),
+        ("subject", "bob"),
+        ("subject", ""),
     ] {
         let mut forged = decide;
         forged
@@ -73,18 +76,50 @@ async fn nobody_is_signed_in_by_a_form_of_somebody_else() {
         .await;
     assert_eq!(seen.status, 403);
     assert_eq!(alice.cookie, before);
-    // And a cookie that was there before the sign-in is worth nothing after it.
-    let page = alice.ask(&server, &asking(&[])).await;
-    alice.sign_in(&server, &page).await;
-    assert_ne!(alice.cookie, before);
-    let mut planted = Person { cookie: before };
-    assert!(
-        planted
-            .ask(&server, &asking(&[]))
-            .await
-            .text
-            .contains("name=\"password\"")
-    );
+}
+
+/// The client that a browser is sent back to is handed the cookies of this host, whatever its port.
+#[tokio::test]
+async fn a_stolen_cookie_opens_nothing() {
+    let server = Server::start().await;
+    let mut alice = Person::new();
+    let page = alice.consent_page(&server, &asking(&[])).await;
+    let mut thief = Person {
+        cookie: alice.cookie.clone(),
+    };
+    let other = asking(&[("scope", "inventory:read task:capacity-review")]);
+    let seen = thief.ask(&server, &other).await;
+    assert!(seen.text.contains("name=\"password\""), "{}", seen.text);
+    let (request, own) = (seen.field("request"), seen.field("ticket"));
+    let form = [
+        ("request", request.as_str()),
+        ("ticket", &own),
+        ("subject", "alice"),
+        ("task", "capacity-review"),
+        ("decision", "allow"),
+    ];
+    let seen = thief.send(&server, "/consent", &form).await;
+    assert_eq!((seen.status, seen.location), (403, None));
+    let seen = alice.decide(&server, &page, "node-health", "allow").await;
+    assert_eq!(seen.status, 303, "hers still works");
+}
+
+#[tokio::test]
+async fn a_name_that_was_made_to_point_here_is_not_ours() {
+    let server = Server::start().await;
+    let port = server.base.rsplit_once(':').unwrap().1.to_owned();
+    for host in [
+        "evil.example".to_owned(),
+        format!("evil.example:{port}"),
+        format!("localhost:{port}"),
+    ] {
+        let request = server.http.get(server.url("/jwks")).header("host", &host);
+        assert_eq!(
+            request.send().await.unwrap().status().as_u16(),
+            421,
+            "{host}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -113,7 +148,7 @@ async fn passwords_cannot_be_guessed_at_leisure() {
             .send_password(&server, &page, "alice", "correct horse")
             .await
             .status,
-        303
+        200
     );
     for (name, password) in [
         ("nobody", ""),
