@@ -25,6 +25,9 @@ pub(crate) static PAGING: Spec = Spec {
 
 const PATH: &str = "proc/vmstat";
 
+/// How the wanted lines begin, five of some 200.
+const STARTS: [&str; 4] = ["pgfault", "pgmajfault", "pswp", "oom_kill"];
+
 static METRICS: [MetricDefinition; 3] = [
     MetricDefinition {
         name: "system.paging.faults",
@@ -88,10 +91,8 @@ impl Paging {
         let (mut faults, mut major) = (None, None);
         let mut lines = 0;
         for (n, line) in text.lines().enumerate() {
-            // the file has 200 lines, of which five are wanted: look before splitting
-            if !(line.starts_with("pgfault") || line.starts_with("pgmajfault"))
-                && !(line.starts_with("pswp") || line.starts_with("oom_kill"))
-            {
+            // look before splitting: most lines are not wanted
+            if !STARTS.iter().any(|start| line.starts_with(start)) {
                 continue;
             }
             match read_line(Fields::new(PATH, n + 1, line)) {

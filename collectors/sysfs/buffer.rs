@@ -27,7 +27,7 @@ pub(crate) enum End {
 }
 
 /// Why a file did not fit or could not be read.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum FillError {
     TooLong,
     Os(Errno),

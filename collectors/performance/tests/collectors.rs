@@ -1,5 +1,8 @@
 //! Every collector of the family over the fixture: the common checks, and a golden file of all that is read.
 
+// tells the lints that helpers are tests too
+#![cfg(test)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::recording::{Recording, record};
 
 /// Broken files a collector is shown: enough to reach each way of breaking several times, little enough for each build.
-const CASES: u32 = 160;
+const CASES: u32 = 96;
 
 /// What no parser takes for anything.
 const GARBAGE: &[u8] = b"\xff\xfe garbage \0 \x1b[31m\n\xc3\x28\n";

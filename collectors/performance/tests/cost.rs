@@ -1,0 +1,82 @@
+//! What a run of each collector costs on this machine. Nothing is judged: it prints, when asked.
+//!
+//! `cargo test --release -p glasshouse-performance --test cost -- --ignored --nocapture`
+
+// tells the lints that helpers are tests too
+#![cfg(test)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use glasshouse_core::collector::SampleWriter;
+use glasshouse_core::fact::FactDefinition;
+use glasshouse_core::failure::{CollectError, FailureReason};
+use glasshouse_core::metric::MetricDefinition;
+use glasshouse_core::options::Options;
+use glasshouse_core::sample::Value;
+
+const WARM_RUNS: u32 = 20;
+const RUNS: u32 = 500;
+
+/// Counts, and keeps nothing.
+#[derive(Debug, Default)]
+struct Counter {
+    samples: u32,
+    facts: u32,
+}
+
+impl SampleWriter for Counter {
+    fn sample(&mut self, _: &'static MetricDefinition, _: &[&str], _: Value) {
+        self.samples += 1;
+    }
+
+    fn absent(&mut self, _: &'static MetricDefinition, _: &[&str], _: FailureReason) {}
+
+    fn fact(&mut self, _: &'static FactDefinition, _: &str, _: &str) {
+        self.facts += 1;
+    }
+
+    fn failure(&mut self, _: CollectError) {}
+}
+
+/// What this thread has run so far: nanoseconds are the first word of the file.
+fn processor_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    let nanoseconds = text.split(' ').next().unwrap();
+    Duration::from_nanos(nanoseconds.parse().unwrap())
+}
+
+#[test]
+#[ignore = "prints a table for people"]
+fn cost_of_a_run() {
+    println!(
+        "{:14} {:>8} {:>6} {:>10} {:>12}",
+        "collector", "samples", "facts", "µs a run", "µs a second"
+    );
+    let mut sum = 0.0;
+    for spec in glasshouse_performance::COLLECTORS
+        .iter()
+        .chain(glasshouse_power::COLLECTORS)
+    {
+        let mut collector = spec.build(Path::new("/"), &Options::defaults(spec.options()));
+        let mut counter = Counter::default();
+        collector.collect(&mut counter).ok();
+        for _ in 0..WARM_RUNS {
+            collector.collect(&mut Counter::default()).ok();
+        }
+        let begin = processor_time();
+        for _ in 0..RUNS {
+            collector.collect(&mut Counter::default()).ok();
+        }
+        let run = (processor_time() - begin).as_secs_f64() * 1e6 / f64::from(RUNS);
+        let second = run / spec.default_interval().duration().as_secs_f64();
+        sum += second;
+        println!(
+            "{:14} {:>8} {:>6} {run:>10.1} {second:>12.2}",
+            spec.name(),
+            counter.samples,
+            counter.facts
+        );
+    }
+    println!("all at their default intervals: {sum:.0} µs of processor time a second");
+}
