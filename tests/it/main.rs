@@ -5,6 +5,8 @@
 mod support;
 
 #[cfg(test)]
+mod collectors;
+#[cfg(test)]
 mod diode;
 #[cfg(test)]
 mod eight_steps;
