@@ -91,7 +91,7 @@ mod tests {
     fn an_id_stays_the_same_for_ever() {
         let id = node_id("0123456789abcdef0123456789abcdef\n");
         assert_eq!(id, node_id("0123456789abcdef0123456789abcdef"));
-        assert_eq!(id.to_string(), "WILL-BE-FILLED");
+        assert_eq!(id.to_string(), "5a8299f5-6f54-5643-ae7f-61221c89456b");
         assert_ne!(id, node_id("0123456789abcdef0123456789abcdee"));
     }
 

@@ -27,4 +27,4 @@ pub use node::run;
 pub use settings::{NodeError, NodeSettings, Tempo};
 
 #[cfg(test)]
-mod tests;
+mod whole;

@@ -38,6 +38,10 @@ const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// # Errors
 /// [`NodeError`] where the state folder, the store or the FIFO cannot be used at the start, or the FIFO breaks later.
 /// A store that fails later is no error: it is logged, and tried again.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a role owns its wish to stop; whoever starts it hands it over to a thread"
+)]
 pub fn run(settings: NodeSettings, stop: Arc<AtomicBool>) -> Result<(), NodeError> {
     let state = State::prepare(&settings.state_dir)?;
     let node = own_id(&settings, &state.inventory)?;

@@ -39,6 +39,10 @@ const FEWEST_BATCHES: usize = 16;
 /// # Errors
 /// [`ProbeError`] where a thread could not be started or the writer ended by itself. A FIFO that is missing, or that
 /// nobody reads, is no error: it is waited for.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a role owns its settings and its wish to stop; whoever starts it hands them over to a thread"
+)]
 pub fn run(settings: ProbeSettings, stop: Arc<AtomicBool>) -> Result<(), ProbeError> {
     let mut probe = Probe::new(&settings);
     let started = probe.start(&settings);

@@ -67,8 +67,8 @@ pub(crate) fn pick<T: Copy>(all: &[T], index: u32, field: &'static str) -> Resul
     all.get(index).copied().ok_or(out_of_bounds(field))
 }
 
-pub(crate) fn position<T: PartialEq>(all: &[T], item: T) -> u32 {
-    let index = all.iter().position(|known| *known == item);
+pub(crate) fn position<T: PartialEq>(all: &[T], item: &T) -> u32 {
+    let index = all.iter().position(|known| known == item);
     index
         .and_then(|index| u32::try_from(index).ok())
         .unwrap_or(u32::MAX)

@@ -170,7 +170,7 @@ fn series_out(definition: &SeriesDefinition) -> proto::Series {
         number: definition.number,
         metric: info.metric.clone(),
         unit: info.unit.clone(),
-        kind: position(MetricKind::ALL, info.kind),
+        kind: position(MetricKind::ALL, &info.kind),
         states: info.states.clone(),
         help: info.help.clone(),
         labels: labels
@@ -178,7 +178,7 @@ fn series_out(definition: &SeriesDefinition) -> proto::Series {
             .collect(),
         collector: info.collector.clone(),
         interval_nanos: nanos(info.interval),
-        audience: position(Audience::ALL, info.audience),
+        audience: position(Audience::ALL, &info.audience),
     }
 }
 

@@ -1,0 +1,137 @@
+//! What comes over the link, and what becomes of what should not.
+
+use std::io::Write;
+use std::time::Duration;
+
+use glasshouse_core::reader::CollectorState;
+use glasshouse_core::sample::{Quality, Value};
+use glasshouse_core::time::{Clock, SystemClock};
+use glasshouse_wire::{Batch, FrameWriter, Message};
+
+use super::fake::{House, start_node, start_probe, wait_until};
+
+#[test]
+fn what_collectors_read_is_stored_and_reported() {
+    let house = House::new();
+    let since = SystemClock.now().before(Duration::from_secs(1));
+    let node = start_node(&house);
+    let probe = start_probe(&house);
+    wait_until(|| {
+        let counts = house.counts(since);
+        (counts.len() == 2 && counts.iter().all(|(.., highest)| *highest > 50)).then_some(())
+    });
+    let inventory = house.inventory_with(|inventory| inventory.collectors.len() == 2);
+    let names: Vec<&str> = inventory
+        .collectors
+        .iter()
+        .map(|status| &*status.name)
+        .collect();
+    assert_eq!(names, ["first", "second"]);
+    assert!(
+        inventory
+            .collectors
+            .iter()
+            .all(|status| status.state == CollectorState::Good)
+    );
+    let inventory = house.inventory_with(|inventory| inventory.facts.len() == 1);
+    assert_eq!(inventory.facts[0].value.raw(), "counts");
+    assert!(inventory.link.frames > 0 && inventory.link.run != 0);
+    probe.stop();
+    node.stop();
+    for (collector, process, samples, highest) in house.counts(since) {
+        assert_eq!(samples, highest, "{collector} {process} has a gap");
+        assert_eq!(
+            highest,
+            house.journal(&collector, &process),
+            "the last ones were sent too"
+        );
+    }
+    let link = house.inventory().unwrap().link;
+    assert_eq!((link.lost, link.resyncs, link.dropped), (0, 0, 0));
+}
+
+#[test]
+fn a_node_that_comes_back_goes_on_without_asking() {
+    let house = House::new();
+    let since = SystemClock.now().before(Duration::from_secs(1));
+    let probe = start_probe(&house);
+    let mut above = 0;
+    for _ in 0..3 {
+        let node = start_node(&house);
+        above += 20;
+        wait_until(|| {
+            let counts = house.counts(since);
+            (counts.len() == 2 && counts.iter().all(|(.., highest)| *highest > above)).then_some(())
+        });
+        node.stop();
+        // the facts of before stand in the inventory until they come again
+        assert_eq!(house.inventory().unwrap().facts.len(), 1);
+    }
+    probe.stop();
+    let node = start_node(&house);
+    wait_until(|| {
+        let counts = house.counts(since);
+        let all = counts
+            .iter()
+            .all(|(collector, process, _, highest)| *highest == house.journal(collector, process));
+        (counts.len() == 2 && all).then_some(())
+    });
+    node.stop();
+    for (collector, process, samples, highest) in house.counts(since) {
+        assert_eq!(samples, highest, "{collector} {process} has a gap");
+    }
+}
+
+#[test]
+fn garbage_is_skipped_and_counted_and_costs_no_frame() {
+    let mut house = House::new();
+    let since = SystemClock.now().before(Duration::from_secs(1));
+    let node = start_node(&house);
+    // a torn frame, noise, and the beginning of a frame that never goes on
+    let mut frame = Vec::new();
+    FrameWriter::new(7).frame(&[1; 3000], &mut frame).unwrap();
+    house.fifo.write_all(&frame[..1000]).unwrap();
+    house.inventory_with(|inventory| inventory.link.resyncs == 1);
+    house.fifo.write_all(&[0xf5, 1, 2, 3, 0xf5]).unwrap();
+    let probe = start_probe(&house);
+    wait_until(|| {
+        let counts = house.counts(since);
+        (counts.len() == 2 && counts.iter().all(|(.., highest)| *highest > 20)).then_some(())
+    });
+    probe.stop();
+    node.stop();
+    for (collector, process, samples, highest) in house.counts(since) {
+        assert_eq!(samples, highest, "{collector} {process} has a gap");
+    }
+    assert!(house.inventory().unwrap().link.resyncs >= 1);
+}
+
+#[test]
+fn hostile_messages_and_unknown_series_cost_nothing_but_themselves() {
+    let mut house = House::new();
+    let since = SystemClock.now().before(Duration::from_secs(1));
+    let node = start_node(&house);
+    let mut writer = FrameWriter::new(7);
+    let mut frame = Vec::new();
+    let unknown = Message::Batch(Batch {
+        collector: "nobody".to_owned(),
+        at: SystemClock.moment(),
+        samples: vec![(u32::MAX, Some(Value::U64(1)), Quality::Good)],
+    });
+    for payload in [unknown.encode(), vec![0xff; 100], vec![0x72, 0]] {
+        writer.frame(&payload, &mut frame).unwrap();
+        house.fifo.write_all(&frame).unwrap();
+    }
+    let inventory = house.inventory_with(|inventory| inventory.link.frames == 3);
+    assert_eq!((inventory.link.resyncs, inventory.link.lost), (0, 0));
+    // a sequence that jumps says what was lost
+    for _ in 0..5 {
+        writer.frame(&[0x72, 0], &mut frame).unwrap();
+    }
+    house.fifo.write_all(&frame).unwrap();
+    house.inventory_with(|inventory| inventory.link.lost == 4);
+    let probe = start_probe(&house);
+    wait_until(|| (house.counts(since).len() == 2).then_some(()));
+    probe.stop();
+    node.stop();
+}
