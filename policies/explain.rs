@@ -6,7 +6,7 @@ use cedar_policy::{
     ActionConstraint, Authorizer as Cedar, Decision as Answer, Effect, Entities, EntityUid, Policy,
     PolicySet, PrincipalConstraint, Request,
 };
-use glasshouse_core::access::{Authorizer as _, Decision, Question};
+use glasshouse_core::access::{Authorizer as _, Decision, DenyReason, Question};
 use serde_json::{Value, json};
 
 use crate::engine::PolicyEngine;
@@ -38,6 +38,10 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.decision {
             Decision::Allow { .. } => writeln!(f, "allowed")?,
+            Decision::Deny {
+                reason: DenyReason::Trouble(detail),
+                ..
+            } => writeln!(f, "denied: trouble: {detail}")?,
             Decision::Deny { reason, .. } => writeln!(f, "denied: {}", reason.word())?,
         }
         for (word, policies) in [("by", &self.matched), ("not by", &self.refused)] {

@@ -14,7 +14,7 @@ use crate::error::AuditError;
 use crate::record::{Line, OpenedLine};
 use crate::recover::recover;
 use crate::refusals::Refusals;
-use crate::sync::{Shared, lock};
+use crate::sync::{Shared, Signal, lock};
 use crate::writer::Writer;
 
 /// How a log is kept.
@@ -71,7 +71,7 @@ impl AuditLog {
         let shared = Arc::new(Shared {
             writer: Mutex::new(writer),
             refusals: Mutex::new(Refusals::default()),
-            stop: Mutex::new(false),
+            signal: Mutex::new(Signal::default()),
             wake: Condvar::new(),
         });
         let of_thread = Arc::clone(&shared);
@@ -87,9 +87,9 @@ impl AuditLog {
     }
 
     fn append(&self, line: Line) -> Result<(), AuditUnavailable> {
-        let written = lock(&self.shared.writer).append(line);
-        self.shared.wake.notify_one();
-        written.map_err(|detail| AuditUnavailable { detail })
+        self.shared
+            .append(line)
+            .map_err(|detail| AuditUnavailable { detail })
     }
 }
 
@@ -110,8 +110,7 @@ impl AuditSink for AuditLog {
 
 impl Drop for AuditLog {
     fn drop(&mut self) {
-        *lock(&self.shared.stop) = true;
-        self.shared.wake.notify_all();
+        self.shared.stop();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {

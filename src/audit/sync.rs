@@ -18,9 +18,18 @@ const IDLE: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     pub(crate) writer: Mutex<Writer>,
     pub(crate) refusals: Mutex<Refusals>,
-    /// Set once, and watched by the thread.
-    pub(crate) stop: Mutex<bool>,
+    /// What the thread waits for.
+    pub(crate) signal: Mutex<Signal>,
     pub(crate) wake: Condvar,
+}
+
+/// Why the thread wakes up.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    /// Something was written since the last sync.
+    dirty: bool,
+    /// The log is being closed.
+    stop: bool,
 }
 
 /// Locks; a poisoned lock holds no half-written state here, because every append is whole.
@@ -29,18 +38,33 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    /// Writes a line and has it synced soon.
+    pub(crate) fn append(&self, line: Line) -> Result<(), String> {
+        let written = lock(&self.writer).append(line);
+        // a log that has just become full wrote its last record
+        lock(&self.signal).dirty = true;
+        self.wake.notify_one();
+        written
+    }
+
     /// Writes the summary of refusals, where one is due.
     pub(crate) fn sum_up(&self, now: Instant) {
         let due = lock(&self.refusals).due(now);
         self.write_summary(due);
     }
 
+    /// Has the thread sync what is left and end.
+    pub(crate) fn stop(&self) {
+        lock(&self.signal).stop = true;
+        self.wake.notify_all();
+    }
+
     /// Syncs until it is told to stop, then once more.
     pub(crate) fn run(&self) {
-        while !self.wait(IDLE) {
+        while !self.wait(IDLE, |signal| signal.dirty) {
             self.sum_up(Instant::now());
-            if lock(&self.writer).is_dirty() {
-                self.wait(GATHER);
+            if lock(&self.signal).dirty {
+                self.wait(GATHER, |_| false);
                 self.sync();
             }
         }
@@ -49,20 +73,19 @@ impl Shared {
         self.sync();
     }
 
-    /// Waits until woken, or told to stop.
-    fn wait(&self, longest: Duration) -> bool {
-        let stop = lock(&self.stop);
-        if *stop {
-            return true;
-        }
-        let (stop, _) = self
+    /// Waits for a reason, the end, or the longest time; says whether it is the end.
+    fn wait(&self, longest: Duration, enough: impl Fn(&Signal) -> bool) -> bool {
+        let idle = |signal: &mut Signal| !signal.stop && !enough(signal);
+        let waited = self
             .wake
-            .wait_timeout(stop, longest)
+            .wait_timeout_while(lock(&self.signal), longest, idle)
             .unwrap_or_else(PoisonError::into_inner);
-        *stop
+        waited.0.stop
     }
 
     fn sync(&self) {
+        // first this, so that what is written from here on is noticed
+        lock(&self.signal).dirty = false;
         let files = lock(&self.writer).take_unsynced();
         for file in files {
             if let Err(error) = file.sync_data() {
@@ -83,7 +106,7 @@ impl Shared {
             refusals: Some(counts.clone()),
             ..Line::at(at)
         };
-        if let Err(detail) = lock(&self.writer).append(line) {
+        if let Err(detail) = self.append(line) {
             tracing::warn!(
                 detail,
                 ?counts,

@@ -112,11 +112,6 @@ impl Writer {
         std::mem::take(&mut self.unsynced)
     }
 
-    /// Whether anything waits to be synced.
-    pub(crate) const fn is_dirty(&self) -> bool {
-        !self.unsynced.is_empty()
-    }
-
     /// Takes nothing more: a failed sync says nothing about which lines are on the disk.
     pub(crate) fn give_up(&mut self, detail: String) {
         tracing::error!(
@@ -126,7 +121,7 @@ impl Writer {
         self.state = State::Broken(detail);
     }
 
-    /// The segment that is written now.
+    /// The time, for records about the log itself.
     pub(crate) fn now(&self) -> Timestamp {
         self.settings.clock.now()
     }

@@ -32,8 +32,9 @@ fn reduced(tool: &Value) -> Value {
         .map(|(name, schema)| (name.clone(), typed(schema)))
         .collect();
     let mut input = json!({ "type": "object", "properties": properties });
-    if let Some(required) = tool["inputSchema"].get("required") {
-        input["required"] = required.clone();
+    let required = tool["inputSchema"].get("required").cloned();
+    if let Some(required) = required.filter(|required| *required != json!([])) {
+        input["required"] = required;
     }
     json!({ "name": tool["name"], "inputSchema": input })
 }
@@ -49,6 +50,9 @@ fn typed(schema: &Value) -> Value {
     if let Some(items) = schema.get("items") {
         reduced.insert("items".to_owned(), typed(items));
     }
-    assert!(reduced.contains_key("type"), "an argument has no plain type: {schema}");
+    assert!(
+        reduced.contains_key("type"),
+        "an argument has no plain type: {schema}"
+    );
     Value::Object(reduced)
 }
