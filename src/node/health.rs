@@ -38,10 +38,4 @@ impl Health {
             }
         }
     }
-
-    /// Failures since it last worked.
-    #[cfg(test)]
-    pub(crate) const fn failures(&self) -> u64 {
-        self.failures
-    }
 }

@@ -77,7 +77,7 @@ fn a_collector_that_was_switched_off_takes_its_facts_along() {
 fn only_a_change_or_age_is_worth_a_write() {
     let dir = tempfile::tempdir().unwrap();
     let mut sheet = sheet(dir.path());
-    let mut written = |sheet: &mut Sheet, at_least| {
+    let written = |sheet: &mut Sheet, at_least| {
         let path = dir.path().join("current.json");
         drop(std::fs::remove_file(&path));
         sheet.write_due(dir.path(), LinkStatus::default(), NOW, at_least);

@@ -174,7 +174,7 @@ impl House {
                 label("collector"),
                 label("process"),
                 series.samples,
-                highest as u64,
+                format!("{highest:.0}").parse().unwrap(),
             )
         });
         counts.collect()
