@@ -35,7 +35,8 @@ const ROOMS: &[Room] = &[
     // the one door to files; collectors may use it although it stands on their floor
     room(1, "glasshouse-sysfs", &["core"]),
     Room {
-        knows_in_tests: &["sysfs"],
+        // one peer reads what both families read
+        knows_in_tests: &["power", "sysfs"],
         ..room(1, "glasshouse-performance", &["core", "sysfs"])
     },
     Room {
@@ -44,8 +45,12 @@ const ROOMS: &[Room] = &[
     },
     room(2, "glasshouse-authd", &["core"]),
     room(2, "glasshouse-mcp", &["core"]),
-    // not the collectors: node has no device code
-    room(2, "glasshouse-node", &["audit", "core", "store", "wire"]),
+    Room {
+        // the other end of the link
+        knows_in_tests: &["probe"],
+        // not the collectors: node has no device code
+        ..room(2, "glasshouse-node", &["audit", "core", "store", "wire"])
+    },
     room(2, "glasshouse-probe", &["core", "wire"]),
     // no core: the face knows bytes, sockets and time
     room(2, "glasshouse-serve", &[]),
@@ -105,17 +110,15 @@ const WALLS: &[Wall] = &[
     wall("jsonwebtoken", &["auth", "sim"], &["authd", "glasshouse"]),
     wall("oauth-as", &["authd"], &[]),
     wall("axum", &["authd", "sim"], &[]),
-    wall("hyper", &["serve"], &[]),
-    wall("hyper-util", &["serve"], &[]),
+    wall("hyper", &["serve"], &["mcp"]),
+    wall("hyper-util", &["serve"], &["mcp"]),
     wall("rustls", &["serve"], &[]),
-    wall("tokio-rustls", &["serve"], &[]),
+    wall("tokio-rustls", &["serve"], &["authd"]),
     wall("reqwest", &["auth", "authd"], &["glasshouse", "serve"]),
     wall("aws-lc-rs", &["audit"], &[]),
     wall("ct-merkle", &["audit"], &[]),
     wall("pco", &["store"], &[]),
     wall("prost", &["wire"], &[]),
-    wall("procfs-core", &["performance", "power"], &[]),
-    wall("sysinfo", &["sysfs"], &[]),
     // collectors, probe, node and store are threads and blocking calls
     wall(
         "tokio",
