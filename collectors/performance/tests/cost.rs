@@ -6,7 +6,7 @@
 #![cfg(test)]
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use glasshouse_core::collector::SampleWriter;
 use glasshouse_core::fact::FactDefinition;
@@ -16,7 +16,9 @@ use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
 
 const WARM_RUNS: u32 = 20;
-const RUNS: u32 = 500;
+
+/// Long against the tick with which the kernel counts a thread's time.
+const SPAN: Duration = Duration::from_millis(300);
 
 /// Counts, and keeps nothing.
 #[derive(Debug, Default)]
@@ -65,10 +67,12 @@ fn cost_of_a_run() {
             collector.collect(&mut Counter::default()).ok();
         }
         let begin = processor_time();
-        for _ in 0..RUNS {
+        let (start, mut runs) = (Instant::now(), 0);
+        while start.elapsed() < SPAN {
             collector.collect(&mut Counter::default()).ok();
+            runs += 1;
         }
-        let run = (processor_time() - begin).as_secs_f64() * 1e6 / f64::from(RUNS);
+        let run = (processor_time() - begin).as_secs_f64() * 1e6 / f64::from(runs);
         let second = run / spec.default_interval().duration().as_secs_f64();
         sum += second;
         println!(
