@@ -15,6 +15,7 @@ mod answers;
 mod attempts;
 mod cimd;
 mod clients;
+mod connection;
 mod endpoints;
 mod events;
 mod flow;
