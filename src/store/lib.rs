@@ -1,16 +1,20 @@
 //! Floor 1: the embedded time series store.
 
 mod bytes;
+mod catalog;
 mod column;
 mod error;
 mod files;
 mod frame;
+mod head;
 mod index;
 pub mod inventory;
 mod merge;
 mod pack;
 mod reader;
 mod record;
+mod recovery;
+mod registry;
 mod rollup;
 mod seal;
 mod segment;
@@ -21,6 +25,7 @@ mod times;
 
 pub use error::StoreError;
 pub use reader::StoreReader;
+pub use recovery::Recovery;
 pub use settings::{Retention, StoreSettings};
 pub use stat::{StoreStat, stat};
-pub use store::{Batch, Maintenance, Recovery, SeriesRef, Store};
+pub use store::{Batch, Maintenance, SeriesRef, Store};

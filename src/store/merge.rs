@@ -12,7 +12,7 @@ use glasshouse_core::reader::{Resolution, SeriesInfo};
 
 use crate::bytes::wide;
 use crate::column::Column;
-use crate::error::StoreError;
+use crate::error::{Malformed, StoreError};
 use crate::files::SegmentName;
 use crate::index::{Index, Place};
 use crate::rollup::{Point, Rolled};
@@ -59,7 +59,7 @@ pub(crate) fn merge_raw(
         }
     }
     for (name, collector) in &plan.collectors {
-        let parts = plan.times(collector, &mut merged);
+        let parts = plan.times(collector, &mut merged)?;
         let mut times = Times::default();
         parts.values().for_each(|part| times.extend(part));
         for writer in &mut writers {
@@ -73,7 +73,7 @@ pub(crate) fn merge_raw(
         }
         let mut column = Column::default();
         for series in collector.series.values() {
-            plan.column(series, &parts, &mut column, &mut merged);
+            plan.column(series, &parts, &mut column, &mut merged)?;
             for writer in &mut writers {
                 write_series(writer, &series.info, &column, &times)?;
             }
@@ -107,7 +107,7 @@ pub(crate) fn merge_rollups(
         let mut parts = BTreeMap::new();
         let mut base = Rolled::default();
         for (input, place) in &collector.times {
-            let part = plan.block(*input, *place, &mut merged, Rolled::decode_base);
+            let part = plan.block(*input, *place, &mut merged, Rolled::decode_base)?;
             if let Some(part) = part {
                 base.append(width, &part);
                 parts.insert(*input, part);
@@ -121,7 +121,7 @@ pub(crate) fn merge_rollups(
                     continue;
                 };
                 let decode = |block: &[u8]| Rolled::decode(block, part, *counter);
-                if let Some(part) = plan.block(*input, *place, &mut merged, decode) {
+                if let Some(part) = plan.block(*input, *place, &mut merged, decode)? {
                     rolled.append(width, &part);
                 }
             }
@@ -214,7 +214,7 @@ impl Plan {
     }
 
     fn add(&mut self, input: usize, file: &SegmentFile, bytes: &[u8]) -> Result<(), StoreError> {
-        let inside = |error: crate::error::Malformed| error.inside(&file.path);
+        let inside = |error: Malformed| error.inside(&file.path);
         let index = Index::parse(bytes, SegmentFile::blocks_start(), file.footer.index.offset)
             .map_err(inside)?;
         for entry in &index.collectors {
@@ -252,14 +252,18 @@ impl Plan {
     }
 
     /// The times of a collector by input; what cannot be read is lost, and with it the collector's rows there.
-    fn times(&self, collector: &CollectorPlan, merged: &mut Merged) -> BTreeMap<usize, Times> {
+    fn times(
+        &self,
+        collector: &CollectorPlan,
+        merged: &mut Merged,
+    ) -> Result<BTreeMap<usize, Times>, StoreError> {
         let mut parts = BTreeMap::new();
         for (input, place) in &collector.times {
-            if let Some(times) = self.block(*input, *place, merged, Times::decode) {
+            if let Some(times) = self.block(*input, *place, merged, Times::decode)? {
                 parts.insert(*input, times);
             }
         }
-        parts
+        Ok(parts)
     }
 
     /// The rows of a series in all inputs, one after the other.
@@ -269,7 +273,7 @@ impl Plan {
         parts: &BTreeMap<usize, Times>,
         column: &mut Column,
         merged: &mut Merged,
-    ) {
+    ) -> Result<(), StoreError> {
         column.clear();
         for (input, times) in parts {
             let start = column.len();
@@ -279,18 +283,17 @@ impl Plan {
                     let mut part = Column::default();
                     part.decode(block)?;
                     if part.len() != times.len() {
-                        return Err(crate::error::Malformed(
-                            "a column is not as long as its times",
-                        ));
+                        return Err(Malformed("a column is not as long as its times"));
                     }
                     Ok(part)
-                });
+                })?;
                 if let Some(part) = decoded {
                     column.extend(&part);
                 }
             }
             column.pad(end);
         }
+        Ok(())
     }
 
     /// A decoded block, or `None` where it is damaged, which is noted.
@@ -299,14 +302,20 @@ impl Plan {
         input: usize,
         place: Place,
         merged: &mut Merged,
-        decode: impl FnOnce(&[u8]) -> Result<T, crate::error::Malformed>,
-    ) -> Option<T> {
-        let file = self.files.get(input)?;
-        let block = file.block(place).ok();
+        decode: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(file) = self.files.get(input) else {
+            return Ok(None);
+        };
+        let block = match file.block(place) {
+            Err(StoreError::Damaged { .. }) => None,
+            // A disk that does not answer today may answer tomorrow: nothing is given up for that.
+            block => Some(block?),
+        };
         let decoded = block.and_then(|block| decode(&block).ok());
         if decoded.is_none() {
             *merged.lost.entry(file.footer.name.to_string()).or_default() += 1;
         }
-        decoded
+        Ok(decoded)
     }
 }

@@ -1,17 +1,32 @@
 //! The one writer.
 
-use std::path::Path;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 
-use glasshouse_core::reader::SeriesInfo;
+use glasshouse_core::failure::FailureReason;
+use glasshouse_core::reader::{Resolution, SeriesInfo};
 use glasshouse_core::sample::{Quality, Value};
-use glasshouse_core::time::Moment;
+use glasshouse_core::time::{BootTime, Moment, Timestamp};
 
+use crate::catalog::{Catalog, DueMerge};
 use crate::error::StoreError;
+use crate::files::{SegmentName, head_name};
+use crate::frame;
+use crate::head::{Head, MOST_BATCHES};
+use crate::merge::{Merged, merge_raw, merge_rollups};
+use crate::record::{put_batch, put_define};
+use crate::recovery::{Found, Recovery, lock, recover, set_aside};
+use crate::registry::Registry;
+use crate::seal::seal;
 use crate::settings::StoreSettings;
 
-/// A defined series, as [`Store::append`] takes it. Valid for the store that gave it, until that is dropped.
+/// A defined series, as [`Store::append`] takes it. Valid for the store that gave it, until that is dropped or the
+/// series is forgotten because two newer runs of the probe did without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SeriesRef(pub(crate) u32);
+pub struct SeriesRef {
+    pub(crate) number: u32,
+    pub(crate) generation: u32,
+}
 
 /// The samples of one run of one collector: they share their time.
 #[derive(Clone, Copy, Debug)]
@@ -20,25 +35,25 @@ pub struct Batch<'a> {
     pub collector: &'a str,
     /// When it read.
     pub at: Moment,
-    /// What it read. A value without a quality that vouches for it is not kept.
+    /// What it read. A value that is not finite, or whose quality says that it is absent, is kept as absent.
     pub samples: &'a [(SeriesRef, Option<Value>, Quality)],
 }
 
 /// The writer of a store. There is one at a time; readers come and go as they like.
 #[derive(Debug)]
-pub struct Store {}
-
-/// What [`Store::open`] found and mended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// Heads whose torn end was cut, and how many bytes that took.
-    pub cut: Vec<(String, u64)>,
-    /// Files with blocks that could not be read, and how many blocks.
-    pub lost: Vec<(String, u64)>,
-    /// Leftovers that were removed: temporaries, and files that a newer one replaces.
-    pub removed: Vec<String>,
-    /// Files that make no sense and were set aside under this name with `.damaged` behind it.
-    pub set_aside: Vec<String>,
+pub struct Store {
+    dir: PathBuf,
+    settings: StoreSettings,
+    registry: Registry,
+    head: Head,
+    /// Heads that are to be sealed, oldest first.
+    pending: Vec<u64>,
+    catalog: Catalog,
+    last_sync: Option<BootTime>,
+    /// After a failure, not before this.
+    retry_at: Option<BootTime>,
+    /// Held as long as the store is open.
+    _lock: File,
 }
 
 /// What [`Store::maintain`] did.
@@ -54,65 +69,309 @@ pub struct Maintenance {
     pub expired: Vec<String>,
     /// Files with blocks that could not be read and are lost, and how many blocks.
     pub lost: Vec<(String, u64)>,
-    /// More is due; a call soon will go on with it.
+    /// Files that make no sense and were set aside under this name with `.damaged` behind it.
+    pub set_aside: Vec<String>,
+    /// More may be due; a call soon will go on with it.
     pub more: bool,
 }
 
 impl Store {
     /// Opens or creates the store in `dir` and mends what a crash left.
     ///
+    /// Heads that are found are sealed by the next calls of [`Self::maintain`]; a new one is begun, with their
+    /// definitions.
+    ///
     /// # Errors
     /// [`StoreError::Busy`] where another process writes it, [`StoreError::Io`] where the folder cannot be used.
     pub fn open(dir: &Path, settings: StoreSettings) -> Result<(Self, Recovery), StoreError> {
-        let _ = (dir, settings);
-        Ok((Self {}, Recovery::default()))
+        let lock = lock(dir)?;
+        let Found {
+            catalog,
+            mut registry,
+            heads,
+            newest,
+            recovery,
+        } = recover(dir)?;
+        registry.prune();
+        let head = Head::create(dir, newest.saturating_add(1), &registry)?;
+        let store = Self {
+            dir: dir.to_owned(),
+            settings,
+            registry,
+            head,
+            pending: heads,
+            catalog,
+            last_sync: None,
+            retry_at: None,
+            _lock: lock,
+        };
+        Ok((store, recovery))
     }
 
-    /// Defines the series that the probe's run calls `number`, and logs that in the head.
+    /// Defines the series that the probe's run calls `number`, and logs that in the head. Nothing is written where it
+    /// is known already.
     ///
     /// # Errors
-    /// [`StoreError::Io`] where the head cannot take it, [`StoreError::TooLarge`].
+    /// [`StoreError::Io`] where the head cannot take it, [`StoreError::TooLarge`] where it, or all of them, are.
     pub fn define(
         &mut self,
         run: u64,
         number: u32,
         info: &SeriesInfo,
     ) -> Result<SeriesRef, StoreError> {
-        let _ = (run, info);
-        Ok(SeriesRef(number))
+        let known = self.registry.find(info);
+        if let Some(series) = known
+            && self.registry.number(run, number) == known
+        {
+            return Ok(series);
+        }
+        let slot = known.map_or_else(|| self.registry.next_slot(), |series| Ok(series.number))?;
+        let put = put_define(&mut self.head.buffer, run, number, slot, info);
+        put.map_err(|size| too_large("a definition", size))?;
+        self.head.commit()?;
+        let series = match known {
+            Some(series) => series,
+            None => self.registry.insert(info)?,
+        };
+        self.registry.name(run, number, series);
+        Ok(series)
     }
 
-    /// The series that were defined in a run, also before a restart, sorted by number.
+    /// The series that were defined in a run, also before a restart, sorted by number. The last two runs are kept.
     #[must_use]
     pub fn definitions(&self, run: u64) -> Vec<(u32, SeriesRef)> {
-        let _ = run;
-        Vec::new()
+        self.registry.run(run)
     }
 
     /// Appends a batch with one write. When this returns, readers see it and a crash of the process does not lose it.
     ///
     /// # Errors
     /// [`StoreError::Io`] names the head; nothing of the batch is kept, and the next append may succeed.
+    /// [`StoreError::UnknownSeries`], [`StoreError::Misplaced`], [`StoreError::TooLarge`] say what is wrong with it.
     pub fn append(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
-        let _ = batch;
+        self.registry.begin_batch();
+        for (series, _, _) in batch.samples {
+            self.registry.check(batch.collector, *series)?;
+        }
+        if self.head.batches >= MOST_BATCHES {
+            self.rotate()?;
+        }
+        let samples = batch.samples.iter().map(|(series, value, quality)| {
+            let (value, quality) = vouched(*value, *quality);
+            (series.number, value, quality)
+        });
+        let put = put_batch(&mut self.head.buffer, batch.collector, batch.at, samples);
+        put.map_err(|size| too_large("a batch", size))?;
+        self.head.commit()?;
+        self.head.batches += 1;
+        self.head.opened = self.head.opened.or(Some(batch.at));
         Ok(())
     }
 
-    /// Does what is due: sync, rotate, seal, roll up, merge, forget. Call it every second.
+    /// Does what is due: sync, rotate, then one piece of work (seal a head, merge a stretch), then forget what is too
+    /// old. Call it every second.
     ///
     /// # Errors
-    /// The first [`StoreError`]; the store stays usable and tries again after [`StoreSettings::retry`].
+    /// The first [`StoreError`]; what is due otherwise is still done, and what failed is tried again after
+    /// [`StoreSettings::retry`].
     pub fn maintain(&mut self, now: Moment) -> Result<Maintenance, StoreError> {
-        let _ = now;
-        Ok(Maintenance::default())
+        let mut done = Maintenance::default();
+        let mut outcome = self.sync_if_due(now, &mut done);
+        if self.rotation_is_due(now) {
+            let rotated = self.rotate();
+            done.rotated = rotated.is_ok();
+            outcome = outcome.and(rotated);
+        }
+        let waits = self
+            .retry_at
+            .is_some_and(|at| now.boot < at && at.since(now.boot) <= self.settings.retry);
+        if !waits {
+            self.retry_at = None;
+            let worked = self.work(now, &mut done);
+            if worked.is_err() {
+                let pause = u64::try_from(self.settings.retry.as_nanos()).unwrap_or(u64::MAX);
+                self.retry_at = Some(BootTime::from_nanos(now.boot.nanos().saturating_add(pause)));
+            }
+            outcome = outcome.and(worked);
+        }
+        let forgotten = self.forget(now.wall, &mut done);
+        outcome.and(forgotten).map(|()| done)
     }
 
     /// Seals the head and keeps the definitions for the next start.
     ///
     /// # Errors
     /// [`StoreError`] where the head could not be sealed; it is then sealed after the next start.
-    pub fn close(self, now: Moment) -> Result<(), StoreError> {
-        let _ = now;
+    pub fn close(mut self, now: Moment) -> Result<(), StoreError> {
+        if self.head.opened.is_some() {
+            self.rotate()?;
+        }
+        let mut done = Maintenance::default();
+        while !self.pending.is_empty() {
+            self.work(now, &mut done)?;
+        }
+        self.head.sync()
+    }
+
+    fn sync_if_due(&mut self, now: Moment, done: &mut Maintenance) -> Result<(), StoreError> {
+        let last = *self.last_sync.get_or_insert(now.boot);
+        let elapsed = now.boot.since(last);
+        if !self.head.unsynced || (elapsed < self.settings.sync && last <= now.boot) {
+            return Ok(());
+        }
+        self.last_sync = Some(now.boot);
+        self.head.sync()?;
+        done.synced = true;
         Ok(())
+    }
+
+    fn rotation_is_due(&self, now: Moment) -> bool {
+        let Some(opened) = self.head.opened else {
+            return false;
+        };
+        let merge = i64::try_from(self.settings.merge.as_nanos())
+            .unwrap_or(i64::MAX)
+            .max(1);
+        let stretch = |time: Timestamp| time.nanos().div_euclid(merge);
+        now.boot < opened.boot
+            || now.boot.since(opened.boot) >= self.settings.rotate
+            || stretch(now.wall) != stretch(opened.wall)
+            || self.head.bytes >= self.settings.head_bytes
+            || self.head.batches >= MOST_BATCHES
+    }
+
+    fn rotate(&mut self) -> Result<(), StoreError> {
+        self.head.sync()?;
+        self.registry.prune();
+        let sequence = self.head.sequence.saturating_add(1);
+        let head = Head::create(&self.dir, sequence, &self.registry)?;
+        let full = std::mem::replace(&mut self.head, head);
+        self.pending.push(full.sequence);
+        Ok(())
+    }
+
+    /// Does one piece of work.
+    fn work(&mut self, now: Moment, done: &mut Maintenance) -> Result<(), StoreError> {
+        if let Some(sequence) = self.pending.first().copied() {
+            self.seal(sequence, done)?;
+            self.pending.remove(0);
+            done.more = true;
+            return Ok(());
+        }
+        let opened = self.head.opened.map(|opened| opened.wall);
+        let merged = if let Some(due) = self.catalog.due_merge(&self.settings, now.wall, opened) {
+            merge_raw(&self.dir, &due.inputs, &due.tiers)
+        } else if let Some((tier, DueMerge { inputs, .. })) =
+            self.catalog.due_shard(&self.settings, now.wall, opened)
+        {
+            merge_rollups(&self.dir, &inputs, tier)
+        } else {
+            return Ok(());
+        };
+        done.more = true;
+        match merged {
+            Ok(merged) => self.take(merged, done),
+            Err(StoreError::Damaged { path, detail }) => self.set_aside(&path, detail, done),
+            Err(error) => {
+                // Part of it may stand already.
+                self.reload()?;
+                Err(error)
+            }
+        }
+    }
+
+    fn seal(&mut self, sequence: u64, done: &mut Maintenance) -> Result<(), StoreError> {
+        let name = head_name(sequence);
+        let sealed = seal(&self.dir, sequence)?;
+        if sealed.lost > 0 {
+            done.lost.push((name.clone(), sealed.lost));
+        }
+        if let Some(footer) = sealed.footer {
+            done.written.push(footer.name.to_string());
+            self.catalog.insert(footer);
+        }
+        self.remove(&name)
+    }
+
+    fn take(&mut self, merged: Merged, done: &mut Maintenance) -> Result<(), StoreError> {
+        done.lost.extend(merged.lost);
+        let mut replaced = Vec::new();
+        for footer in merged.footers {
+            done.written.push(footer.name.to_string());
+            replaced.extend(self.catalog.insert(footer));
+        }
+        for name in replaced {
+            self.remove(&name.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn set_aside(
+        &mut self,
+        path: &Path,
+        detail: String,
+        done: &mut Maintenance,
+    ) -> Result<(), StoreError> {
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let Some(segment) = self.catalog.find(&name) else {
+            let path = path.to_owned();
+            return Err(StoreError::Damaged { path, detail });
+        };
+        set_aside(&self.dir, &name)?;
+        self.catalog.remove(segment);
+        done.set_aside.push(name);
+        Ok(())
+    }
+
+    /// Makes the catalog what the folder says.
+    fn reload(&mut self) -> Result<(), StoreError> {
+        self.catalog = crate::recovery::reload(&self.dir)?;
+        Ok(())
+    }
+
+    fn forget(&mut self, now: Timestamp, done: &mut Maintenance) -> Result<(), StoreError> {
+        let expired: Vec<SegmentName> = self.catalog.expired(&self.settings.retention, now);
+        for name in expired {
+            self.remove(&name.to_string())?;
+            self.catalog.remove(name);
+            done.expired.push(name.to_string());
+        }
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<(), StoreError> {
+        let path = self.dir.join(name);
+        match fs::remove_file(&path).map_err(|source| StoreError::io("remove", &path, source)) {
+            Err(error) if !error.is_missing() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many segments a tier has, for tests of the writer.
+    #[cfg(test)]
+    pub(crate) fn segments(&self, tier: Resolution) -> usize {
+        self.catalog.tier(tier).count()
+    }
+}
+
+/// A value with a quality that vouches for it, or the reason why there is none.
+fn vouched(value: Option<Value>, quality: Quality) -> (Option<Value>, Quality) {
+    match (value, quality) {
+        (_, Quality::Absent(_)) => (None, quality),
+        (None, _) => (None, Quality::Absent(FailureReason::Missing)),
+        (Some(value), _) if !value.is_finite() => (None, Quality::Absent(FailureReason::Malformed)),
+        _ => (value, quality),
+    }
+}
+
+const fn too_large(what: &'static str, size: usize) -> StoreError {
+    StoreError::TooLarge {
+        what,
+        size,
+        most: frame::MOST_PAYLOAD,
     }
 }

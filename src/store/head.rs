@@ -1,0 +1,134 @@
+//! The head that is being written.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use glasshouse_core::time::Moment;
+
+use crate::bytes::wide;
+use crate::error::StoreError;
+use crate::files::{TEMPORARY, head_name};
+use crate::record::{put_define, put_open};
+use crate::registry::Registry;
+use crate::segment::sync_folder;
+
+/// Batches in one head at most, so that columns stay within what a reader accepts.
+pub(crate) const MOST_BATCHES: u64 = 1 << 16;
+
+/// The buffer is not kept larger than this between appends: a batch of a few thousand samples.
+const KEPT_BUFFER: usize = 64 << 10;
+
+/// The one head that is open for writing.
+#[derive(Debug)]
+pub(crate) struct Head {
+    file: File,
+    path: PathBuf,
+    pub(crate) sequence: u64,
+    /// Behind the last frame that was written whole.
+    pub(crate) bytes: u64,
+    /// A write failed half-way and what it left could not be cut off yet.
+    torn: bool,
+    /// When its first batch was read.
+    pub(crate) opened: Option<Moment>,
+    pub(crate) batches: u64,
+    pub(crate) unsynced: bool,
+    folder_unsynced: bool,
+    /// Frames that the next [`Self::commit`] writes.
+    pub(crate) buffer: Vec<u8>,
+}
+
+impl Head {
+    /// Begins a head. It appears under its name only with all definitions in it.
+    pub(crate) fn create(
+        dir: &Path,
+        sequence: u64,
+        registry: &Registry,
+    ) -> Result<Self, StoreError> {
+        let path = dir.join(head_name(sequence));
+        let temporary = dir.join(format!("{}{TEMPORARY}", head_name(sequence)));
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&temporary)
+            .map_err(|source| StoreError::io("create", &temporary, source))?;
+        let mut head = Self {
+            file,
+            path: temporary.clone(),
+            sequence,
+            bytes: 0,
+            torn: false,
+            opened: None,
+            batches: 0,
+            unsynced: true,
+            folder_unsynced: true,
+            buffer: Vec::new(),
+        };
+        let written = head.begin(registry).and_then(|()| {
+            fs::rename(&temporary, &path)
+                .map_err(|source| StoreError::io("rename", &temporary, source))
+        });
+        if let Err(error) = written {
+            // What cannot be removed now is removed at the next start.
+            drop(fs::remove_file(&temporary));
+            return Err(error);
+        }
+        head.path = path;
+        Ok(head)
+    }
+
+    fn begin(&mut self, registry: &Registry) -> Result<(), StoreError> {
+        put_open(&mut self.buffer, self.sequence);
+        for (run, number, series, info) in registry.definitions() {
+            // Each of them stood in a frame before.
+            let put = put_define(&mut self.buffer, run, number, series.number, info);
+            debug_assert!(put.is_ok(), "a definition that was taken once fits a frame");
+            if self.buffer.len() > KEPT_BUFFER {
+                self.commit()?;
+            }
+        }
+        self.commit()
+    }
+
+    /// Writes the frames in the buffer with one write. Where that fails, what it left is cut off again.
+    pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
+        let written = self.write();
+        let length = wide(self.buffer.len());
+        self.buffer.clear();
+        self.buffer.shrink_to(KEPT_BUFFER);
+        match written {
+            Ok(()) => {
+                self.bytes += length;
+                self.unsynced = true;
+                Ok(())
+            }
+            Err(source) => {
+                self.torn = self.file.set_len(self.bytes).is_err();
+                Err(StoreError::io("write", &self.path, source))
+            }
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.bytes)?;
+            self.torn = false;
+        }
+        self.file.write_all_at(&self.buffer, self.bytes)
+    }
+
+    /// From now on power loss does not lose what was written until now.
+    pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
+        self.file
+            .sync_data()
+            .map_err(|source| StoreError::io("sync", &self.path, source))?;
+        if self.folder_unsynced {
+            sync_folder(self.path.parent().unwrap_or(&self.path))?;
+            self.folder_unsynced = false;
+        }
+        self.unsynced = false;
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! What a start finds, and how it is mended.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::catalog::Catalog;
+use crate::error::StoreError;
+use crate::files::{DAMAGED, Listing, SegmentName, head_name};
+use crate::frame::Frames;
+use crate::index::Index;
+use crate::record::Record;
+use crate::registry::Registry;
+use crate::segment::{Footer, SegmentFile, sync_folder};
+
+/// What [`crate::Store::open`] found and mended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Heads whose torn end was cut, and how many bytes that took.
+    pub cut: Vec<(String, u64)>,
+    /// Files with blocks that could not be read, and how many blocks.
+    pub lost: Vec<(String, u64)>,
+    /// Leftovers that were removed: temporaries, and files that a newer one replaces.
+    pub removed: Vec<String>,
+    /// Files that make no sense and were set aside under this name with `.damaged` behind it.
+    pub set_aside: Vec<String>,
+}
+
+impl Recovery {
+    /// Whether nothing had to be mended.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.cut.is_empty()
+            && self.lost.is_empty()
+            && self.removed.is_empty()
+            && self.set_aside.is_empty()
+    }
+}
+
+/// What a start begins with.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) catalog: Catalog,
+    pub(crate) registry: Registry,
+    /// Heads that are to be sealed, oldest first.
+    pub(crate) heads: Vec<u64>,
+    /// The largest number that a file has.
+    pub(crate) newest: u64,
+    pub(crate) recovery: Recovery,
+}
+
+/// Makes sure that nobody else writes. The lock ends with the file, also when the process is killed.
+pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
+    fs::create_dir_all(dir).map_err(|source| StoreError::io("create", dir, source))?;
+    let path = dir.join("lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|source| StoreError::io("open", &path, source))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Busy {
+            path: dir.to_owned(),
+        }),
+        Err(error) => Err(StoreError::io("lock", &path, error.into())),
+    }
+}
+
+/// Mends what a crash left, and reads what the store needs to go on.
+pub(crate) fn recover(dir: &Path) -> Result<Found, StoreError> {
+    let mut found = Found::default();
+    let mut listing = Listing::read(dir).map_err(|source| StoreError::io("list", dir, source))?;
+    found.newest = listing.newest();
+    let temporaries = std::mem::take(&mut listing.temporaries);
+    // A segment must make sense before it may replace anything.
+    let mut footers = Vec::new();
+    for (name, _) in std::mem::take(&mut listing.segments) {
+        match check(dir, name) {
+            Ok(footer) => {
+                listing.segments.push((name, 0));
+                footers.push(footer);
+            }
+            Err(StoreError::Damaged { .. }) => {
+                set_aside(dir, &name.to_string())?;
+                found.recovery.set_aside.push(name.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    for name in temporaries.into_iter().chain(listing.drop_replaced()) {
+        let path = dir.join(&name);
+        fs::remove_file(&path).map_err(|source| StoreError::io("remove", &path, source))?;
+        found.recovery.removed.push(name);
+    }
+    for footer in footers {
+        if listing
+            .segments
+            .iter()
+            .any(|(name, _)| *name == footer.name)
+        {
+            found.catalog.insert(footer);
+        }
+    }
+    for head in listing.heads {
+        mend_head(dir, head.sequence, &mut found)?;
+        found.heads.push(head.sequence);
+    }
+    if !found.recovery.is_clean() {
+        sync_folder(dir)?;
+    }
+    Ok(found)
+}
+
+/// Renames a file so that nobody reads it again, but somebody may look at it.
+pub(crate) fn set_aside(dir: &Path, name: &str) -> Result<(), StoreError> {
+    let path = dir.join(name);
+    fs::rename(&path, dir.join(format!("{name}{DAMAGED}")))
+        .map_err(|source| StoreError::io("rename", &path, source))
+}
+
+fn check(dir: &Path, name: SegmentName) -> Result<Footer, StoreError> {
+    let file = SegmentFile::open(dir, name)?;
+    let bytes = file.index()?;
+    let index = Index::parse(
+        &bytes,
+        SegmentFile::blocks_start(),
+        file.footer.index.offset,
+    );
+    let checked = index.and_then(|index| index.each(|_| true, |_| Ok(())));
+    checked.map_err(|error| error.inside(&file.path))?;
+    Ok(file.footer)
+}
+
+/// Cuts the torn end of a head and learns its definitions.
+fn mend_head(dir: &Path, sequence: u64, found: &mut Found) -> Result<(), StoreError> {
+    let name = head_name(sequence);
+    let path = dir.join(&name);
+    let io = |action| {
+        let path = &path;
+        move |source| StoreError::io(action, path, source)
+    };
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(io("open"))?;
+    let mut frames = Frames::new(&file, 0, u64::MAX);
+    let mut lost = 0;
+    while let Some(payload) = frames.next().map_err(io("read"))? {
+        match Record::decode(payload) {
+            Ok(Record::Define {
+                run, number, info, ..
+            }) => {
+                let series = match found.registry.find(&info) {
+                    Some(series) => series,
+                    None => found.registry.insert(&info)?,
+                };
+                found.registry.name(run, number, series);
+            }
+            Ok(Record::Open { .. } | Record::Batch(_)) => {}
+            Err(_) => lost += 1,
+        }
+    }
+    lost += frames.lost();
+    if lost > 0 {
+        found.recovery.lost.push((name.clone(), lost));
+    }
+    let good = frames.good();
+    let bytes = file.metadata().map_err(io("read"))?.len();
+    if bytes > good {
+        file.set_len(good)
+            .and_then(|()| file.sync_data())
+            .map_err(io("cut"))?;
+        found.recovery.cut.push((name, bytes.saturating_sub(good)));
+    }
+    Ok(())
+}
+
+/// The segments that count, as the folder says.
+pub(crate) fn reload(dir: &Path) -> Result<Catalog, StoreError> {
+    let mut listing = Listing::read(dir).map_err(|source| StoreError::io("list", dir, source))?;
+    listing.drop_replaced();
+    let mut catalog = Catalog::default();
+    for (name, _) in listing.segments {
+        catalog.insert(SegmentFile::open(dir, name)?.footer);
+    }
+    Ok(catalog)
+}

@@ -1,0 +1,203 @@
+//! Which series are defined, and what the runs of the probe call them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use glasshouse_core::reader::SeriesInfo;
+
+use crate::error::StoreError;
+use crate::record::MOST_SERIES;
+use crate::store::SeriesRef;
+
+/// Frames of the run before may still be on their way when a new run begins; those of older ones are not.
+const MOST_RUNS: usize = 2;
+
+/// The defined series.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    by_hash: HashMap<u64, Vec<u32>>,
+    hasher: RandomState,
+    /// Oldest first.
+    runs: Vec<(u64, BTreeMap<u32, SeriesRef>)>,
+    /// The number of the batch that is being checked.
+    batch: u64,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    info: Option<Arc<SeriesInfo>>,
+    /// Changes when the slot is used for another series, so that old references are known as such.
+    generation: u32,
+    /// The last batch that the series stood in.
+    batch: u64,
+}
+
+impl Registry {
+    /// The series with exactly this description, where it is defined.
+    pub(crate) fn find(&self, info: &SeriesInfo) -> Option<SeriesRef> {
+        let known = self.by_hash.get(&self.hash(info))?;
+        let same = |number: &&u32| {
+            self.slot(**number)
+                .is_some_and(|slot| slot.info.as_deref() == Some(info))
+        };
+        known
+            .iter()
+            .find(same)
+            .and_then(|number| self.reference(*number))
+    }
+
+    /// What the run calls `number`.
+    pub(crate) fn number(&self, run: u64, number: u32) -> Option<SeriesRef> {
+        let (_, numbers) = self.runs.iter().find(|(known, _)| *known == run)?;
+        numbers.get(&number).copied()
+    }
+
+    /// The slot that [`Self::insert`] would give a new series.
+    pub(crate) fn next_slot(&self) -> Result<u32, StoreError> {
+        let fresh = u32::try_from(self.slots.len()).ok();
+        let fresh = fresh.filter(|_| self.slots.len() < MOST_SERIES);
+        self.free
+            .last()
+            .copied()
+            .or(fresh)
+            .ok_or(StoreError::TooLarge {
+                what: "the number of series",
+                size: self.slots.len() + 1,
+                most: MOST_SERIES,
+            })
+    }
+
+    /// Adds a series that [`Self::find`] did not find.
+    pub(crate) fn insert(&mut self, info: &SeriesInfo) -> Result<SeriesRef, StoreError> {
+        let number = self.next_slot()?;
+        if self.free.pop().is_none() {
+            self.slots.push(Slot::default());
+        }
+        let hash = self.hash(info);
+        self.by_hash.entry(hash).or_default().push(number);
+        if let Some(slot) = self.slot_mut(number) {
+            slot.info = Some(Arc::new(info.clone()));
+        }
+        Ok(self.reference(number).unwrap_or(SeriesRef {
+            number,
+            generation: 0,
+        }))
+    }
+
+    /// From now on the run calls the series `number`.
+    pub(crate) fn name(&mut self, run: u64, number: u32, series: SeriesRef) {
+        if !self.runs.iter().any(|(known, _)| *known == run) {
+            self.runs.push((run, BTreeMap::new()));
+            if self.runs.len() > MOST_RUNS {
+                self.runs.remove(0);
+            }
+        }
+        if let Some((_, numbers)) = self.runs.iter_mut().find(|(known, _)| *known == run) {
+            numbers.insert(number, series);
+        }
+    }
+
+    /// Forgets the series that no run names any more.
+    pub(crate) fn prune(&mut self) {
+        let mut named = vec![false; self.slots.len()];
+        for series in self.runs.iter().flat_map(|(_, numbers)| numbers.values()) {
+            if let Some(named) = named.get_mut(place(series.number)) {
+                *named = true;
+            }
+        }
+        for (number, (slot, named)) in (0..).zip(self.slots.iter_mut().zip(&named)) {
+            if !named && slot.info.take().is_some() {
+                slot.generation = slot.generation.wrapping_add(1);
+                self.free.push(number);
+            }
+        }
+        self.by_hash.retain(|_, numbers| {
+            numbers.retain(|number| named.get(place(*number)).is_some_and(|named| *named));
+            !numbers.is_empty()
+        });
+    }
+
+    pub(crate) fn run(&self, run: u64) -> Vec<(u32, SeriesRef)> {
+        let numbers = self.runs.iter().find(|(known, _)| *known == run);
+        numbers.map_or_else(Vec::new, |(_, numbers)| {
+            numbers
+                .iter()
+                .map(|(number, series)| (*number, *series))
+                .collect()
+        })
+    }
+
+    /// Every definition, oldest run first: what a head begins with.
+    pub(crate) fn definitions(&self) -> impl Iterator<Item = (u64, u32, SeriesRef, &SeriesInfo)> {
+        self.runs.iter().flat_map(move |(run, numbers)| {
+            numbers.iter().filter_map(move |(number, series)| {
+                Some((*run, *number, *series, self.info(*series)?))
+            })
+        })
+    }
+
+    pub(crate) fn info(&self, series: SeriesRef) -> Option<&SeriesInfo> {
+        let slot = self.slot(series.number)?;
+        slot.info
+            .as_deref()
+            .filter(|_| slot.generation == series.generation)
+    }
+
+    /// Begins to check a batch; [`Self::check`] then sees a series that stands in it twice.
+    pub(crate) const fn begin_batch(&mut self) {
+        self.batch += 1;
+    }
+
+    /// Whether a series may stand in a batch of the collector that is being checked.
+    pub(crate) fn check(&mut self, collector: &str, series: SeriesRef) -> Result<(), StoreError> {
+        let number = series.number;
+        let batch = self.batch;
+        let slot = self
+            .slot_mut(number)
+            .filter(|slot| slot.generation == series.generation);
+        let Some((slot, info)) = slot.and_then(|slot| {
+            let info = Arc::clone(slot.info.as_ref()?);
+            Some((slot, info))
+        }) else {
+            return Err(StoreError::UnknownSeries { number });
+        };
+        let detail = if info.collector != collector {
+            "it was defined for another collector"
+        } else if slot.batch == batch {
+            "it stands in it twice"
+        } else {
+            slot.batch = batch;
+            return Ok(());
+        };
+        Err(StoreError::Misplaced {
+            metric: info.metric.clone(),
+            collector: collector.to_owned(),
+            detail,
+        })
+    }
+
+    fn hash(&self, info: &SeriesInfo) -> u64 {
+        self.hasher
+            .hash_one((&info.metric, &info.labels, &info.collector))
+    }
+
+    fn reference(&self, number: u32) -> Option<SeriesRef> {
+        let generation = self.slot(number)?.generation;
+        Some(SeriesRef { number, generation })
+    }
+
+    fn slot(&self, number: u32) -> Option<&Slot> {
+        self.slots.get(place(number))
+    }
+
+    fn slot_mut(&mut self, number: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(place(number))
+    }
+}
+
+fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
