@@ -1,0 +1,97 @@
+//! Secrets are read from files of their own, never from the config.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+/// The longest secret that is read.
+const MOST_BYTES: u64 = 4096;
+/// The permissions of everybody else.
+const OTHERS: u32 = 0o007;
+
+/// Why a secret cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SecretError {
+    /// The file cannot be read.
+    #[error("failed to read the secret file `{}`", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Everybody can read it.
+    #[error(
+        "the secret file `{}` is open to everybody (mode {mode:04o}); close it with `chmod o= {}`",
+        path.display(), path.display()
+    )]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// There is nothing in it, or too much.
+    #[error("the secret file `{}` is empty or longer than {MOST_BYTES} bytes", path.display())]
+    Length {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+/// Reads a secret; white space around it does not count.
+///
+/// # Errors
+/// [`SecretError`] where it cannot be read, is open to everybody, is empty or too long.
+pub(crate) fn read(path: &Path) -> Result<SecretString, SecretError> {
+    let failed = |source| SecretError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
+    if mode & OTHERS != 0 {
+        return Err(SecretError::Open {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    let mut text = String::new();
+    file.take(MOST_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    let secret = text.trim();
+    if secret.is_empty() || text.len() > 4096 {
+        return Err(SecretError::Length {
+            path: path.to_owned(),
+        });
+    }
+    Ok(SecretString::from(secret.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{Permissions, set_permissions, write};
+
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_that_everybody_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        write(&path, " hush\n").unwrap();
+        set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(read(&path).unwrap().expose_secret(), "hush");
+        set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(read(&path), Err(SecretError::Open { .. })));
+        set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        write(&path, "\n").unwrap();
+        assert!(matches!(read(&path), Err(SecretError::Length { .. })));
+    }
+}

@@ -1,0 +1,181 @@
+//! A role from its start to its end: give up rights, read the config, run, stop when told to.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustix::stdio::{dup2_stdin, stdin};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+use crate::cli::{Global, RoleArguments};
+use crate::config::main_file::MainConfig;
+use crate::exit::{Exit, Failure};
+use crate::places::{ConfigFiles, config_failure};
+use crate::privileges::{Account, Keep, become_account, end_with, lock_down};
+use crate::wiring;
+
+/// Threads of the face that answer; reading the store has threads of its own.
+const FACE_THREADS: usize = 2;
+/// Threads that read the store at the same time, so that a burst of questions does not become a burst of memory.
+const FACE_READERS: usize = 16;
+/// A thread without work ends after this.
+const IDLE_THREAD: Duration = Duration::from_secs(10);
+
+/// Gives up rights. Comes first in `main`, while there is one thread.
+pub(crate) fn enter(arguments: &RoleArguments, keep: Keep) -> Result<(), Failure> {
+    if let Some(text) = &arguments.run_as {
+        let account = Account::parse(text)
+            .with_context(|| format!("`--run-as {text}` names no user that a role may have"))
+            .map_err(Failure::usage)?;
+        become_account(account, keep).map_err(Failure::environment)?;
+    }
+    lock_down().map_err(Failure::environment)?;
+    if let Some(parent) = arguments.supervised_by {
+        end_with(parent).map_err(Failure::environment)?;
+    }
+    Ok(())
+}
+
+/// The probe.
+pub(crate) fn probe(global: &Global) -> Result<Exit, Failure> {
+    let config = ConfigFiles::find(global.config.as_deref())
+        .load_probe()
+        .map_err(config_failure)?;
+    let settings = wiring::probe_settings(config);
+    until_told(move |stop| glasshouse_probe::run(settings, stop))
+}
+
+/// The node.
+pub(crate) fn node(global: &Global) -> Result<Exit, Failure> {
+    let settings = wiring::node_settings(load(global)?);
+    until_told(move |stop| glasshouse_node::run(settings, stop))
+}
+
+/// The face.
+pub(crate) fn serve(global: &Global, arguments: &RoleArguments) -> Result<Exit, Failure> {
+    let config = load(global)?;
+    let settings = wiring::serve_settings(&config.serve)?;
+    let listener = if arguments.listener_on_stdin {
+        listener_on_stdin()?
+    } else {
+        glasshouse_serve::bind(&settings).map_err(wiring::serve_failure)?
+    };
+    let face = wiring::Face::build(config)?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(FACE_THREADS)
+        .max_blocking_threads(FACE_READERS)
+        .thread_keep_alive(IDLE_THREAD)
+        .enable_all()
+        .build()
+        .map_err(Failure::environment)?;
+    runtime.block_on(async {
+        let stop = Stop::listen()?;
+        let reload = Arc::new(Notify::new());
+        let swap = face.reload_on(hang_ups()?, Arc::clone(&reload));
+        let routes = face.routes();
+        tracing::info!(resource = face.resource(), "The face answers.");
+        tokio::select! {
+            () = swap => Ok(Exit::Done),
+            served = glasshouse_serve::run(settings, listener, routes, stop.told(), reload) => {
+                served.map(|()| Exit::Done).map_err(wiring::serve_failure)
+            }
+        }
+    })
+}
+
+/// The built-in authorization server.
+pub(crate) fn authd(global: &Global, arguments: &RoleArguments) -> Result<Exit, Failure> {
+    let config = load(global)?;
+    let (listen, settings) = wiring::authd_settings(&config)?;
+    let listener = if arguments.listener_on_stdin {
+        listener_on_stdin()?
+    } else {
+        TcpListener::bind(listen)
+            .with_context(|| format!("failed to listen on `{listen}`"))
+            .map_err(Failure::environment)?
+    };
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .thread_keep_alive(IDLE_THREAD)
+        .build()
+        .map_err(Failure::environment)?;
+    runtime.block_on(async {
+        let stop = Stop::listen()?;
+        let _ignored = hang_ups()?;
+        glasshouse_authd::run(settings, listener, stop.told())
+            .await
+            .map(|()| Exit::Done)
+            .map_err(Failure::environment)
+    })
+}
+
+fn load(global: &Global) -> Result<MainConfig, Failure> {
+    let files = ConfigFiles::find(global.config.as_deref());
+    let mut config = files.load_main().map_err(config_failure)?;
+    if let Some(folder) = &global.state_dir {
+        config.state_dir.clone_from(folder);
+    }
+    Ok(config)
+}
+
+/// Runs a blocking role until it ends or is told to. Signals set a flag: no runtime and no socket comes to these roles.
+fn until_told<E>(run: impl FnOnce(Arc<AtomicBool>) -> Result<(), E>) -> Result<Exit, Failure>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let stop = Arc::new(AtomicBool::new(false));
+    // caught so that it does not end the role; these roles read their config at their start only
+    let hung_up = Arc::new(AtomicBool::new(false));
+    for (signal, flag) in [(SIGTERM, &stop), (SIGINT, &stop), (SIGHUP, &hung_up)] {
+        flag::register(signal, Arc::clone(flag)).map_err(Failure::environment)?;
+    }
+    run(stop).map(|()| Exit::Done).map_err(Failure::environment)
+}
+
+/// The listening socket that the supervisor gave; standard input is `/dev/null` afterwards.
+fn listener_on_stdin() -> Result<TcpListener, Failure> {
+    let take = || -> std::io::Result<TcpListener> {
+        let listener = TcpListener::from(stdin().try_clone_to_owned()?);
+        listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        dup2_stdin(File::open("/dev/null")?)?;
+        Ok(listener)
+    };
+    take()
+        .context("failed to take the listener from standard input")
+        .map_err(Failure::environment)
+}
+
+/// SIGTERM and SIGINT.
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(Failure::environment);
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn told(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn hang_ups() -> Result<tokio::signal::unix::Signal, Failure> {
+    signal(SignalKind::hangup()).map_err(Failure::environment)
+}

@@ -1,0 +1,82 @@
+//! Secrets that `up` makes: each a file of its own that one user can read.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, fchown};
+use std::path::Path;
+
+use anyhow::Context as _;
+use rustix::fs::OFlags;
+
+use super::state::open_flags;
+use crate::exit::Failure;
+use crate::privileges::Account;
+
+/// Random bytes of a secret: 160 bits, out of reach of guessing.
+const RANDOM_BYTES: usize = 20;
+/// Letters and digits that are not mistaken for each other when they are typed.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// A new secret of letters and digits.
+pub(crate) fn make() -> Result<String, Failure> {
+    let mut random = [0; RANDOM_BYTES * 8 / 5];
+    File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut random))
+        .context("failed to read `/dev/urandom`")
+        .map_err(Failure::environment)?;
+    // five bits of each byte choose a letter, all equally likely
+    let letter = |byte: &u8| ALPHABET.get(usize::from(byte % 32)).copied();
+    Ok(random.iter().filter_map(letter).map(char::from).collect())
+}
+
+/// Writes a secret to a file that only this user can read.
+pub(crate) fn write(path: &Path, secret: &str, owner: Option<Account>) -> Result<(), Failure> {
+    let written = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .custom_flags(open_flags(OFlags::NOFOLLOW))
+            .open(path)?;
+        if let Some(owner) = owner {
+            fchown(&file, Some(owner.uid), Some(owner.gid))?;
+        }
+        writeln!(file, "{secret}")
+    };
+    written()
+        .with_context(|| format!("failed to write `{}`", path.display()))
+        .map_err(Failure::environment)
+}
+
+/// The secret in a file, made there where it is missing.
+pub(crate) fn keep(path: &Path, owner: Option<Account>) -> Result<String, Failure> {
+    use secrecy::ExposeSecret as _;
+
+    if path.exists() {
+        let secret = crate::config::secret::read(path).map_err(Failure::environment)?;
+        return Ok(secret.expose_secret().to_owned());
+    }
+    let secret = make()?;
+    write(path, &secret, owner)?;
+    Ok(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_made_once_and_closed_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let secret = keep(&path, None).unwrap();
+        assert_eq!(secret.len(), 32);
+        assert_eq!(keep(&path, None).unwrap(), secret);
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_ne!(make().unwrap(), secret);
+    }
+}

@@ -1,0 +1,324 @@
+//! From config to rooms: the one place that names concrete types.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use glasshouse_audit::{AuditLog, AuditSettings};
+use glasshouse_auth::{
+    AuthSettings, IntrospectionSettings, IssuerSettings, TokenVerifier, resource_metadata,
+};
+use glasshouse_authd::{AuthdSettings, ClientSettings, User};
+use glasshouse_core::access::{Authorizer as _, SCOPES};
+use glasshouse_core::identity::NodeId;
+use glasshouse_core::reader::InventoryReader as _;
+use glasshouse_core::time::{Clock, SystemClock};
+use glasshouse_mcp::{FaceSettings, FaceWorld, McpService};
+use glasshouse_node::NodeSettings;
+use glasshouse_policies::{Place, PolicyEngine};
+use glasshouse_probe::{Planned, ProbeSettings, Tempo};
+use glasshouse_serve::{
+    RESOURCE_METADATA_PATH, Routes, ServeError, ServeLimits, ServeSettings, TlsFiles,
+};
+use glasshouse_store::inventory::InventoryFile;
+use glasshouse_store::{Retention, StoreReader, StoreSettings};
+use tokio::signal::unix::Signal;
+use tokio::sync::Notify;
+
+use crate::commands::policy::policy_failure;
+use crate::config::face::{FaceConfig, IntrospectionConfig, IssuerConfig};
+use crate::config::main_file::MainConfig;
+use crate::config::probe_file::ProbeConfig;
+use crate::config::secret;
+use crate::exit::Failure;
+
+/// What the resource calls itself in its metadata.
+const RESOURCE_NAME: &str = "Glasshouse";
+/// Budgets of tasks are counted over this time.
+const USAGE_WINDOW: Duration = Duration::from_secs(24 * 3600);
+
+/// The collectors, planned as the config says.
+pub(crate) fn planned(config: ProbeConfig) -> Vec<Planned> {
+    config
+        .collectors
+        .into_iter()
+        .map(|collector| Planned {
+            spec: collector.spec,
+            options: collector.options,
+            interval: collector.interval,
+            enabled: collector.enabled,
+        })
+        .collect()
+}
+
+/// The probe.
+pub(crate) fn probe_settings(config: ProbeConfig) -> ProbeSettings {
+    ProbeSettings {
+        root: config.root.clone(),
+        frames: config.frames.clone(),
+        collectors: planned(config),
+        tempo: Tempo::default(),
+    }
+}
+
+/// The listener of the face.
+pub(crate) fn serve_settings(config: &FaceConfig) -> Result<ServeSettings, Failure> {
+    let listen = config
+        .listen
+        .context("`listen` is missing in [serve]")
+        .map_err(Failure::usage)?;
+    Ok(ServeSettings {
+        listen,
+        tls: config.tls.as_ref().map(|tls| TlsFiles {
+            certificate: tls.certificate.clone(),
+            key: tls.key.clone(),
+            client_ca: tls.client_ca.clone(),
+        }),
+        limits: ServeLimits::default(),
+    })
+}
+
+/// Why the face cannot listen: a wrong config, or something around it.
+pub(crate) fn serve_failure(error: ServeError) -> Failure {
+    match &error {
+        ServeError::PlainOffLoopback { .. } => Failure::usage(error),
+        _ => Failure::environment(error),
+    }
+}
+
+/// Whose tokens are taken. Reads the secrets.
+pub(crate) fn auth_settings(config: &FaceConfig) -> Result<AuthSettings, Failure> {
+    Ok(AuthSettings {
+        audience: config.resource.clone(),
+        issuers: config
+            .issuers
+            .iter()
+            .map(issuer)
+            .collect::<Result<_, _>>()?,
+        groups: config.groups.clone(),
+    })
+}
+
+fn issuer(config: &IssuerConfig) -> Result<IssuerSettings, Failure> {
+    let introspection = config.introspection.as_ref().map(introspection);
+    Ok(IssuerSettings {
+        issuer: config.issuer.clone(),
+        jwks_uri: config.jwks_uri.clone(),
+        introspection: introspection.transpose()?,
+        groups_claim: config.groups_claim.clone(),
+    })
+}
+
+fn introspection(config: &IntrospectionConfig) -> Result<IntrospectionSettings, Failure> {
+    Ok(IntrospectionSettings {
+        endpoint: config.endpoint.clone(),
+        client_id: config.client_id.clone(),
+        client_secret: secret::read(&config.client_secret_file).map_err(Failure::environment)?,
+    })
+}
+
+/// The face, built and not yet listening.
+pub(crate) struct Face {
+    service: McpService,
+    metadata: Vec<u8>,
+    resource: String,
+    engine: Arc<PolicyEngine>,
+    policies: Option<PathBuf>,
+}
+
+impl Face {
+    /// Opens what the face reads and writes.
+    pub(crate) fn build(config: MainConfig) -> Result<Self, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let settings = auth_settings(&config.serve)?;
+        if settings.issuers.is_empty() {
+            tracing::warn!("No issuer is configured: every request is refused.");
+        }
+        let metadata = resource_metadata(&settings, RESOURCE_NAME).to_string();
+        let verifier = TokenVerifier::new(settings, Arc::clone(&clock)).map_err(Failure::usage)?;
+        let engine = PolicyEngine::load(config.serve.policies.as_deref())
+            .map_err(|error| policy_failure(&error))?
+            .with_places(places(&config));
+        refuse_unknown_task(&engine, &config.serve.default_task)?;
+        let engine = Arc::new(engine);
+        let audit = config.state_dir.join("audit");
+        let since = clock.now().before(USAGE_WINDOW);
+        let usage = glasshouse_audit::usage(&audit, since).map_err(Failure::environment)?;
+        let audit =
+            AuditLog::open(&audit, AuditSettings::default()).map_err(Failure::environment)?;
+        let world = FaceWorld {
+            samples: Arc::new(StoreReader::open(&config.state_dir.join("store"))),
+            inventory: Arc::new(InventoryFile::new(&config.state_dir.join("inventory"))),
+            authenticator: Arc::new(verifier),
+            authorizer: Arc::<PolicyEngine>::clone(&engine),
+            audit: Arc::new(audit),
+            clock,
+            usage,
+            settings: face_settings(&config),
+        };
+        Ok(Self {
+            service: glasshouse_mcp::service(world),
+            metadata: metadata.into_bytes(),
+            resource: config.serve.resource,
+            engine,
+            policies: config.serve.policies,
+        })
+    }
+
+    /// What answers which path.
+    pub(crate) fn routes(&self) -> Routes<McpService> {
+        Routes {
+            mcp: self.service.clone(),
+            resource_metadata: self.metadata.clone().into(),
+        }
+    }
+
+    /// The URL of `/mcp`.
+    pub(crate) fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// Reads policies and certificates again at each signal; never ends. What is broken keeps what was good.
+    pub(crate) async fn reload_on(&self, mut signal: Signal, certificates: Arc<Notify>) {
+        while signal.recv().await.is_some() {
+            tracing::info!(
+                "Reading policies and certificates again; the rest of the config is read at a restart."
+            );
+            // the engine logs what was wrong and keeps the last good set
+            drop(self.engine.reload(self.policies.as_deref()));
+            certificates.notify_one();
+        }
+        std::future::pending().await
+    }
+}
+
+fn face_settings(config: &MainConfig) -> FaceSettings {
+    let resource = config.serve.resource.clone();
+    let origin = resource.strip_suffix("/mcp").unwrap_or(&resource);
+    FaceSettings {
+        resource_metadata: format!("{origin}{RESOURCE_METADATA_PATH}"),
+        allowed_hosts: config.serve.allowed_hosts.clone(),
+        allowed_origins: config.serve.allowed_origins.clone(),
+        default_task: config.serve.default_task.clone(),
+        node_labels: config.labels.clone(),
+        resource,
+    }
+}
+
+/// Where this node stands, for the policies. Who it is, the node has written; before its first start the machine says it.
+fn places(config: &MainConfig) -> BTreeMap<NodeId, Place> {
+    let label = |key: &str| config.labels.get(key).cloned();
+    let place = label("rack").zip(label("site"));
+    let written = InventoryFile::new(&config.state_dir.join("inventory")).inventory();
+    let node = written.map_or_else(
+        |_| machine_id(config).map(|id| glasshouse_node::node_id(&id)),
+        |inventory| Some(inventory.node),
+    );
+    node.zip(place)
+        .map(|(node, (rack, site))| (node, Place { rack, site }))
+        .into_iter()
+        .collect()
+}
+
+fn machine_id(config: &MainConfig) -> Option<String> {
+    let own = || std::fs::read_to_string("/etc/machine-id").ok();
+    let id = config.node.machine_id.clone().or_else(own)?;
+    let id = id.trim();
+    (!id.is_empty()).then(|| id.to_owned())
+}
+
+/// A challenge must not propose a task that the policies do not know.
+pub(crate) fn refuse_unknown_task(engine: &PolicyEngine, task: &str) -> Result<(), Failure> {
+    let tasks = engine.tasks();
+    if tasks.iter().any(|known| known.name == task) {
+        return Ok(());
+    }
+    let names: Vec<&str> = tasks.iter().map(|known| known.name.as_str()).collect();
+    Err(Failure::usage(anyhow::anyhow!(
+        "the default task `{task}` is described by no policy file"
+    ))
+    .help(format!("tasks: {}", names.join(", "))))
+}
+
+/// The authorization server, and where it listens where nobody hands it a listener. Reads the secrets.
+pub(crate) fn authd_settings(config: &MainConfig) -> Result<(SocketAddr, AuthdSettings), Failure> {
+    let authd = config
+        .authd
+        .as_ref()
+        .context("the authorization server is not configured: there is no [authd]")
+        .map_err(Failure::usage)?;
+    let listen = authd
+        .listen
+        .context("`listen` is missing in [authd]")
+        .map_err(Failure::usage)?;
+    let read = |path: &PathBuf| secret::read(path).map_err(Failure::environment);
+    let engine = PolicyEngine::load(config.serve.policies.as_deref())
+        .map_err(|error| policy_failure(&error))?;
+    let mut users = Vec::new();
+    for (name, password_file) in &authd.users {
+        users.push(User {
+            name: name.clone(),
+            password: read(password_file)?,
+        });
+    }
+    let mut resource_servers = Vec::new();
+    for (id, secret_file) in &authd.resource_servers {
+        resource_servers.push((id.clone(), read(secret_file)?));
+    }
+    let clients = authd.clients.iter().map(|client| ClientSettings {
+        id: client.client_id.clone(),
+        name: client
+            .name
+            .clone()
+            .unwrap_or_else(|| client.client_id.clone()),
+        redirect_uris: client.redirect_uris.clone(),
+        secret: None,
+    });
+    let settings = AuthdSettings {
+        issuer: authd.issuer.clone(),
+        key_dir: authd.key_dir.clone(),
+        users,
+        resource: authd.resource.clone(),
+        tasks: engine.tasks(),
+        default_task: authd.default_task.clone(),
+        scopes: SCOPES.iter().map(|scope| (*scope).to_owned()).collect(),
+        clients: clients.collect(),
+        resource_servers,
+        allow_loopback_cimd: authd.loopback_client_metadata,
+        cimd_roots: Vec::new(),
+        access_token_ttl: authd.access_token_lifetime,
+        refresh_token_ttl: authd.sign_in_lifetime,
+    };
+    Ok((listen, settings))
+}
+
+/// What the store keeps.
+fn store_settings(config: &MainConfig) -> StoreSettings {
+    StoreSettings {
+        retention: Retention {
+            raw: config.store.keep_samples,
+            minute: config.store.keep_minutes,
+            hour: config.store.keep_hours,
+            bytes: config.store.most_bytes,
+        },
+        ..StoreSettings::default()
+    }
+}
+
+/// The node.
+pub(crate) fn node_settings(config: MainConfig) -> NodeSettings {
+    let store = store_settings(&config);
+    let own_key = config.state_dir.join("node/checkpoint.key");
+    NodeSettings {
+        checkpoint_key: config.node.checkpoint_key.unwrap_or(own_key),
+        state_dir: config.state_dir,
+        frames: config.node.frames,
+        machine_id: config.node.machine_id,
+        host_name: None,
+        store,
+        tempo: glasshouse_node::Tempo::default(),
+    }
+}
