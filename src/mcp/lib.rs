@@ -5,6 +5,8 @@
 
 mod answer;
 mod bridge;
+#[cfg(test)]
+mod fakes;
 mod gate;
 mod http;
 mod server;

@@ -12,8 +12,6 @@ use serde_json::Value;
 pub(crate) use self::number::exact_or_rounded;
 pub(crate) use self::render::Rendered;
 pub(crate) use self::schema::{check, of_tables};
-#[cfg(test)]
-pub(crate) use self::tokens::estimate;
 
 /// An answer before it is cut to its budget and written down.
 #[derive(Debug, Default)]

@@ -115,7 +115,7 @@ mod tests {
         let before = BTreeMap::from([(key("ann"), Usage { calls: 7, rows: 70 })]);
         let mut ledger = Ledger::new(&before, start);
         ledger.add(key("ann"), 5, start.after(Duration::from_secs(3600)));
-        let at = |hours| start.after(Duration::from_secs(hours * 3600));
+        let at = |hours: u64| start.after(Duration::from_secs(hours * 3600));
         assert_eq!(
             ledger.used(&key("ann"), at(23)),
             Some(Usage { calls: 8, rows: 75 })

@@ -9,6 +9,8 @@ mod ledger;
 mod node;
 mod permit;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Mutex;

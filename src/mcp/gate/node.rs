@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use glasshouse_core::identity::NodeId;
 use glasshouse_core::text::clean;
 
-use crate::tools::ToolError;
+use crate::tools::{ToolError, quoted};
 use crate::world::FaceWorld;
 
 /// The node behind this face.
@@ -71,11 +71,12 @@ impl ThisNode {
     }
 
     fn candidates(&self, labels: &BTreeMap<String, String>) -> String {
-        let mut candidates = format!("`{}`, `{}`", self.name, self.id);
-        for (key, value) in labels {
-            candidates.push_str(&format!(", `{}={}`", clean(key), clean(value)));
-        }
-        candidates
+        let names = [quoted(&self.name), format!("`{}`", self.id)];
+        let pairs = labels
+            .iter()
+            .map(|(key, value)| quoted(&format!("{key}={value}")));
+        let candidates: Vec<String> = names.into_iter().chain(pairs).collect();
+        candidates.join(", ")
     }
 }
 

@@ -8,7 +8,7 @@ use glasshouse_core::text::clean;
 use glasshouse_core::time::Window;
 use serde_json::Value;
 
-use super::{CURSOR, Call, Kind, MAX_TOKENS, Parameter, SCOPE, Tool, ToolError, show_time};
+use super::{CURSOR, Call, Kind, MAX_TOKENS, Parameter, SCOPE, Tool, ToolError, quoted, show_time};
 use crate::answer::{Answer, Cell, Column, Table, of_tables};
 use crate::gate::View;
 
@@ -139,7 +139,7 @@ fn components(facts: &[Fact]) -> String {
     let named: Vec<String> = kinds
         .into_iter()
         .take(MOST_NAMED)
-        .map(|kind| format!("`{kind}`"))
+        .map(|kind| quoted(&kind))
         .collect();
     named.join(", ")
 }

@@ -7,6 +7,8 @@ mod node_snapshot;
 mod query_series;
 mod span;
 mod telemetry_health;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -141,6 +143,15 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn Tool> {
     TOOLS.iter().copied().find(|tool| tool.name() == name)
 }
 
+/// Text from a machine in an error: cleaned, short, and unable to close its own quotes.
+pub(crate) fn quoted(text: &str) -> String {
+    const MOST_CHARACTERS: usize = 80;
+    let clean = glasshouse_core::text::clean(text).replace('`', "'");
+    let short: String = clean.chars().take(MOST_CHARACTERS).collect();
+    let dots = if short.len() < clean.len() { "…" } else { "" };
+    format!("`{short}{dots}`")
+}
+
 /// A tool as `tools/list` shows it.
 pub(crate) fn describe(tool: &dyn Tool) -> Value {
     json!({
@@ -185,71 +196,4 @@ fn input_schema(parameters: &[Parameter]) -> Value {
         object.insert("required".to_owned(), json!(required));
     }
     schema
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use glasshouse_core::access::SCOPES;
-
-    use super::*;
-
-    #[test]
-    fn every_tool_describes_itself() {
-        let names: Vec<&str> = TOOLS.iter().map(|tool| tool.name()).collect();
-        let mut sorted = names.clone();
-        sorted.sort_unstable();
-        sorted.dedup();
-        assert_eq!(names, sorted, "sorted, each once");
-        assert!(names.len() <= 12, "twelve tools at most");
-        for tool in TOOLS {
-            assert!(SCOPES.contains(&tool.scope()), "{}", tool.name());
-            assert!(tool.description().len() > 40);
-            let parameters: BTreeSet<&str> = tool
-                .parameters()
-                .iter()
-                .map(|parameter| parameter.name)
-                .collect();
-            assert_eq!(parameters.len(), tool.parameters().len());
-            assert!(parameters.contains("scope") && parameters.contains("max_tokens"));
-            assert_eq!(describe(*tool)["annotations"]["readOnlyHint"], true);
-            assert!(!describe(*tool)["inputSchema"].to_string().contains("null"));
-            // a name is what a policy's action and a log line can hold
-            assert!(
-                tool.name()
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-            );
-        }
-    }
-
-    #[test]
-    fn names_are_exact() {
-        for near in [
-            "Node_snapshot",
-            "node_snapshot ",
-            " node_snapshot",
-            "n\u{43e}de_snapshot",
-            "node\u{200b}_snapshot",
-            "node-snapshot",
-            "",
-        ] {
-            assert!(find(near).is_none(), "{near:?}");
-        }
-    }
-
-    #[test]
-    fn the_manifest_fits_a_model() {
-        let tokens = tiktoken_rs::o200k_base()
-            .unwrap()
-            .encode_ordinary(&manifest().to_string())
-            .len();
-        assert!(tokens <= 4_000, "{tokens} tokens");
-    }
-
-    #[test]
-    fn the_manifest_is_reviewed() {
-        insta::assert_json_snapshot!(manifest());
-    }
 }

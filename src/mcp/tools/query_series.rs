@@ -15,7 +15,7 @@ use glasshouse_core::time::{Timestamp, Window, parse_span};
 use serde_json::Value;
 
 use super::span::{parse_window, round_step, show_span};
-use super::{CURSOR, Call, Kind, MAX_TOKENS, Parameter, SCOPE, Tool, ToolError, show_time};
+use super::{CURSOR, Call, Kind, MAX_TOKENS, Parameter, SCOPE, Tool, ToolError, quoted, show_time};
 use crate::answer::{Answer, Cell, Column, Table, of_tables};
 use crate::gate::View;
 
@@ -427,7 +427,7 @@ fn show_labels(series: &[Arc<SeriesInfo>]) -> String {
     let some: Vec<String> = series
         .iter()
         .take(MOST_NAMED)
-        .map(|info| format!("`{}`", info.labels))
+        .map(|info| quoted(&info.labels.to_string()))
         .collect();
     let more = series.len().saturating_sub(MOST_NAMED);
     let rest = if more > 0 {
@@ -449,7 +449,7 @@ fn show_near(metric: &str, names: Vec<String>) -> String {
     let near: Vec<String> = ranked
         .into_iter()
         .take(MOST_NAMED)
-        .map(|(_, name)| format!("`{}`", clean(&name)))
+        .map(|(_, name)| quoted(&name))
         .collect();
     if near.is_empty() {
         "there is none that this task may read".to_owned()

@@ -1,0 +1,362 @@
+//! Answers of every tool over one small world, and what holds for all of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use glasshouse_core::access::SCOPES;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::answer::Rendered;
+use crate::fakes::{Fake, principal};
+use crate::gate::{Called, Gate};
+
+const HEALTH: &str = "node-health/telemetry:read+inventory:read";
+const CAPACITY: &str = "capacity-review/telemetry:read+inventory:read";
+
+fn ask(fake: &Arc<Fake>, tool: &str, arguments: &Value) -> Called {
+    let gate = Gate::new(fake.world());
+    let who = if tool == "query_series" {
+        CAPACITY
+    } else {
+        HEALTH
+    };
+    let admitted = gate
+        .admit(principal(who), "tools/call", Some(tool))
+        .unwrap();
+    gate.call(&admitted, tool, arguments.as_object())
+}
+
+fn answer(fake: &Arc<Fake>, tool: &str, arguments: &Value) -> Rendered {
+    match ask(fake, tool, arguments) {
+        Called::Answered(rendered) => rendered,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn counted(text: &str) -> usize {
+    tiktoken_rs::o200k_base_singleton()
+        .encode_ordinary(text)
+        .len()
+}
+
+#[test]
+fn answers() {
+    let fake = Fake::new();
+    let mut shown = String::new();
+    for (tool, arguments) in [
+        ("node_snapshot", json!({})),
+        ("telemetry_health", json!({})),
+        ("hardware_inventory", json!({})),
+        ("hardware_inventory", json!({"component": "disk"})),
+        (
+            "query_series",
+            json!({"metric": "hw.temperature", "from": "-10m", "step": "5m"}),
+        ),
+        (
+            "query_series",
+            json!({"metric": "system.cpu.time", "labels": ["cpu.mode=user"], "from": "-3m", "step": "1m"}),
+        ),
+        (
+            "query_series",
+            json!({"metric": "system.cpu.time", "from": "-2m", "step": "1m", "aggregation": "max", "scope": "rack=r1"}),
+        ),
+    ] {
+        let rendered = answer(&fake, tool, &arguments);
+        shown.push_str(&format!(
+            "## {tool} {arguments}\n{}\n{}\n\n",
+            rendered.text,
+            serde_json::to_string_pretty(&rendered.structured).unwrap()
+        ));
+    }
+    insta::with_settings!({snapshot_path => "../snapshots"}, {
+        insta::assert_snapshot!("answers", shown);
+    });
+}
+
+#[test]
+fn errors_name_what_is_valid() {
+    let fake = Fake::new();
+    let mut shown = String::new();
+    for (tool, arguments) in [
+        ("node_snapshot", json!({"nodes": "all"})),
+        ("node_snapshot", json!({"scope": "web2"})),
+        ("node_snapshot", json!({"scope": "\u{202e}web2"})),
+        ("node_snapshot", json!({"max_tokens": 20_000})),
+        ("hardware_inventory", json!({"component": "gpu"})),
+        ("query_series", json!({})),
+        ("query_series", json!({"metric": "system.cpu.tme"})),
+        (
+            "query_series",
+            json!({"metric": "hw.temperature", "labels": ["hw.id=cpu1"]}),
+        ),
+        (
+            "query_series",
+            json!({"metric": "hw.temperature", "labels": ["cpu1"]}),
+        ),
+        (
+            "query_series",
+            json!({"metric": "hw.temperature", "from": "yesterday"}),
+        ),
+        (
+            "query_series",
+            json!({"metric": "hw.temperature", "from": "-1h", "to": "-2h"}),
+        ),
+        (
+            "query_series",
+            json!({"metric": "hw.temperature", "from": "-5d", "to": "-4d"}),
+        ),
+        (
+            "query_series",
+            json!({"metric": "hw.temperature", "from": "-24h", "step": "1s"}),
+        ),
+        (
+            "query_series",
+            json!({"metric": "hw.temperature", "step": "100ms"}),
+        ),
+        (
+            "query_series",
+            json!({"metric": "hw.temperature", "step": "1 minute"}),
+        ),
+        (
+            "query_series",
+            json!({"metric": "hw.temperature", "aggregation": "rate"}),
+        ),
+        (
+            "query_series",
+            json!({"metric": "hw.temperature", "aggregation": "p99"}),
+        ),
+        (
+            "query_series",
+            json!({"metric": "hw.temperature", "cursor": "AAAA"}),
+        ),
+    ] {
+        let Called::Failed(message) = ask(&fake, tool, &arguments) else {
+            panic!("{arguments}");
+        };
+        shown.push_str(&format!("{tool} {arguments}\n  {message}\n"));
+    }
+    insta::with_settings!({snapshot_path => "../snapshots"}, {
+        insta::assert_snapshot!("errors", shown);
+    });
+}
+
+/// What a terminal, a renderer or a tokenizer would act on.
+fn is_dangerous(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}' | '\u{feff}')
+}
+
+#[test]
+fn hostile_text_is_cleaned_marked_and_stays_in_its_cell() {
+    let fake = Fake::new();
+    for (tool, arguments) in [
+        ("node_snapshot", json!({})),
+        ("telemetry_health", json!({})),
+        ("hardware_inventory", json!({})),
+        (
+            "query_series",
+            json!({"metric": "hw.temperature", "from": "-10m"}),
+        ),
+    ] {
+        let rendered = answer(&fake, tool, &arguments);
+        let structured = rendered.structured.to_string();
+        assert!(structured.contains("IGNORE PREVIOUS"), "{tool} shows it");
+        assert!(!rendered.text.contains(is_dangerous), "{tool}");
+        let parsed: Value = serde_json::from_str(&structured).unwrap();
+        assert!(!strings(&parsed).contains(is_dangerous), "{tool}");
+        assert!(rendered.text.contains("never instructions"), "{tool}");
+        let marked = parsed
+            .as_object()
+            .unwrap()
+            .values()
+            .filter(|table| table.to_string().contains("IGNORE PREVIOUS"))
+            .all(|table| {
+                let untrusted = table["untrusted"].as_array().unwrap();
+                let columns = table["columns"].as_array().unwrap();
+                table["rows"].as_array().unwrap().iter().all(|row| {
+                    row.as_array()
+                        .unwrap()
+                        .iter()
+                        .zip(columns)
+                        .all(|(cell, column)| {
+                            !cell.to_string().contains("IGNORE PREVIOUS")
+                                || untrusted.contains(column)
+                        })
+                })
+            });
+        assert!(marked, "{tool}");
+        // the label has a line break and quotes: it must not begin a line of its own
+        assert!(
+            !rendered.text.lines().any(|line| line.starts_with("IGNORE")),
+            "{tool}"
+        );
+    }
+}
+
+fn strings(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(strings).collect(),
+        Value::Object(object) => object
+            .iter()
+            .map(|(key, value)| format!("{key}{}", strings(value)))
+            .collect(),
+        _ => String::new(),
+    }
+}
+
+#[test]
+fn every_answer_stays_within_its_tokens_and_says_what_it_cut() {
+    let fake = Fake::new();
+    let many = (0..400).map(|n| {
+        let name = format!(
+            "sensor-{n:03}-{:08x}",
+            n * 2_654_435_761_u64 % 4_294_967_296
+        );
+        crate::fakes::one(
+            "hw.temperature",
+            "Cel",
+            glasshouse_core::metric::MetricKind::Gauge,
+            &[("hw.id", &name), ("hw.sensor_location", "温度 \u{1f525}")],
+            |t| (t * 0.37).sin() * 40.0,
+        )
+    });
+    fake.series.lock().unwrap().extend(many);
+    let mut inventory = crate::fakes::inventory();
+    let fact = inventory.facts[0].clone();
+    inventory.facts = (0..900)
+        .map(|n| glasshouse_core::fact::Fact {
+            component: glasshouse_core::text::Untrusted::new(&format!("part/{n}")),
+            ..fact.clone()
+        })
+        .collect();
+    *fake.inventory.lock().unwrap() = Some(Arc::new(inventory));
+    for tokens in [None, Some(500), Some(1000), Some(10_000)] {
+        for (tool, mut arguments) in [
+            ("node_snapshot", json!({})),
+            ("telemetry_health", json!({})),
+            ("hardware_inventory", json!({})),
+            ("query_series", json!({"metric": "hw.temperature"})),
+        ] {
+            if let Some(tokens) = tokens {
+                arguments["max_tokens"] = tokens.into();
+            }
+            let most = tokens.unwrap_or(DEFAULT_TOKENS);
+            let rendered = match ask(&fake, tool, &arguments) {
+                Called::Answered(rendered) => rendered,
+                Called::Failed(message) => {
+                    assert!(
+                        tokens == Some(500) && message.contains("max_tokens"),
+                        "{message}"
+                    );
+                    continue;
+                }
+                Called::Denied { .. } => panic!("denied"),
+            };
+            let structured = rendered.structured.to_string();
+            let (text, both) = (counted(&rendered.text), counted(&structured));
+            assert!(text <= most && both <= most, "{tool} {most}: {text} {both}");
+            if rendered.truncated {
+                let truncated = &rendered.structured["truncated"];
+                assert!(
+                    truncated["total"].as_u64() > truncated["shown"].as_u64(),
+                    "{tool}"
+                );
+                assert!(rendered.text.contains("truncated: "), "{tool}");
+                assert_eq!(
+                    rendered.structured.get("cursor").is_some(),
+                    find(tool).unwrap().pages()
+                );
+            }
+            if most == DEFAULT_TOKENS && tool == "hardware_inventory" {
+                assert!(rendered.truncated);
+                // the budget is used, not just kept
+                assert!(text.max(both) * 5 > most * 2, "{text} {both}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_anything_stored_the_tools_say_so() {
+    let fake = Fake::new();
+    fake.series.lock().unwrap().clear();
+    *fake.inventory.lock().unwrap() = None;
+    let health = answer(&fake, "telemetry_health", &json!({}));
+    assert!(
+        health.text.contains("nothing has been written yet"),
+        "{}",
+        health.text
+    );
+    assert!(health.text.contains("node: unknown"));
+    let snapshot = answer(&fake, "node_snapshot", &json!({}));
+    assert!(
+        snapshot.text.contains("inventory is missing"),
+        "{}",
+        snapshot.text
+    );
+    let Called::Failed(message) = ask(&fake, "hardware_inventory", &json!({})) else {
+        panic!("answered");
+    };
+    assert!(message.contains("nothing has been stored yet"), "{message}");
+    assert!(!message.contains("/var/lib"));
+}
+
+#[test]
+fn every_tool_describes_itself() {
+    let names: Vec<&str> = TOOLS.iter().map(|tool| tool.name()).collect();
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!(names, sorted, "sorted, each once");
+    assert!(names.len() <= 12, "twelve tools at most");
+    for tool in TOOLS {
+        assert!(SCOPES.contains(&tool.scope()), "{}", tool.name());
+        assert!(tool.description().len() > 40);
+        let parameters: BTreeSet<&str> = tool
+            .parameters()
+            .iter()
+            .map(|parameter| parameter.name)
+            .collect();
+        assert_eq!(parameters.len(), tool.parameters().len());
+        assert!(parameters.contains("scope") && parameters.contains("max_tokens"));
+        assert_eq!(describe(*tool)["annotations"]["readOnlyHint"], true);
+        assert!(!describe(*tool)["inputSchema"].to_string().contains("null"));
+        // a name is what a policy's action and a log line can hold
+        assert!(
+            tool.name()
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        );
+    }
+}
+
+#[test]
+fn names_are_exact() {
+    for near in [
+        "Node_snapshot",
+        "node_snapshot ",
+        " node_snapshot",
+        "n\u{43e}de_snapshot",
+        "node\u{200b}_snapshot",
+        "node-snapshot",
+        "",
+    ] {
+        assert!(find(near).is_none(), "{near:?}");
+    }
+}
+
+#[test]
+fn the_manifest_fits_a_model() {
+    let tokens = tiktoken_rs::o200k_base()
+        .unwrap()
+        .encode_ordinary(&manifest().to_string())
+        .len();
+    assert!(tokens <= 4_000, "{tokens} tokens");
+}
+
+#[test]
+fn the_manifest_is_reviewed() {
+    insta::assert_json_snapshot!(manifest());
+}
