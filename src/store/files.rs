@@ -17,7 +17,7 @@ pub(crate) struct HeadName {
 }
 
 /// A segment: `<tier>-<first>-<last>.seg`, made from the heads of these numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SegmentName {
     pub(crate) tier: Resolution,
     pub(crate) first: u64,

@@ -37,7 +37,6 @@ pub(crate) struct Place {
 #[derive(Clone, Debug)]
 pub(crate) struct CollectorEntry<'a> {
     pub(crate) name: &'a str,
-    pub(crate) rows: usize,
     pub(crate) oldest: i64,
     pub(crate) newest: i64,
     pub(crate) times: Place,
@@ -50,7 +49,6 @@ pub(crate) struct SeriesEntry {
     /// The place of its collector in the list.
     pub(crate) collector: usize,
     pub(crate) block: Place,
-    pub(crate) values: u64,
     pub(crate) oldest: i64,
     pub(crate) newest: i64,
 }
@@ -191,9 +189,10 @@ impl<'a> Index<'a> {
             .collect::<Result<Vec<_>, _>>()?;
         let collectors = (0..cursor.count(MOST_SERIES)?)
             .map(|_| {
+                let name = text(&texts, &mut cursor)?;
+                cursor.size(MOST_ROWS)?;
                 Ok(CollectorEntry {
-                    name: text(&texts, &mut cursor)?,
-                    rows: cursor.size(MOST_ROWS)?,
+                    name,
                     oldest: cursor.zigzag()?,
                     newest: cursor.zigzag()?,
                     times: Place {
@@ -250,7 +249,7 @@ impl<'a> Index<'a> {
                 cursor.varint()?;
             }
             let length = narrow(cursor.varint()?);
-            let values = cursor.varint()?;
+            cursor.varint()?;
             let (oldest, newest) = (cursor.varint()?, cursor.varint()?);
             let place = places.get_mut(metric.collector).ok_or(NOWHERE)?;
             let block = Place {
@@ -277,7 +276,6 @@ impl<'a> Index<'a> {
                 }),
                 collector: metric.collector,
                 block,
-                values,
                 oldest: collector.oldest.saturating_add_unsigned(oldest),
                 newest: collector.newest.saturating_sub_unsigned(newest),
             })?;

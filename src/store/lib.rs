@@ -1,5 +1,6 @@
 //! Floor 1: the embedded time series store.
 
+mod accumulate;
 mod bytes;
 mod catalog;
 mod column;
@@ -7,10 +8,13 @@ mod error;
 mod files;
 mod frame;
 mod head;
+mod head_view;
 mod index;
 pub mod inventory;
 mod merge;
 mod pack;
+mod present;
+mod range;
 mod reader;
 mod record;
 mod recovery;
@@ -22,6 +26,7 @@ mod settings;
 mod stat;
 mod store;
 mod times;
+mod view;
 
 pub use error::StoreError;
 pub use reader::StoreReader;

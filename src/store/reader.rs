@@ -1,6 +1,6 @@
 //! Reads a store while it is written.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use glasshouse_core::reader::{
@@ -8,42 +8,83 @@ use glasshouse_core::reader::{
 };
 use glasshouse_core::time::{Timestamp, Window};
 
+use crate::error::StoreError;
+use crate::present;
+use crate::range::range;
+use crate::view::{Snapshot, View};
+
+/// How often a question is asked again because a file was replaced under it. Files are replaced every few minutes.
+const MOST_TRIES: usize = 64;
+
 /// Reads a store, also from another process, also while it is written.
+///
+/// Every question is answered from one snapshot: all that was appended before it was asked, each sample once. What is
+/// remembered between questions (footers, a few indexes, what the heads hold) is bounded. It is cheap to share.
 #[derive(Debug)]
 pub struct StoreReader {
-    dir: PathBuf,
+    view: View,
 }
 
 impl StoreReader {
-    /// A reader of the store in `dir`. Nothing is opened yet: a folder that is empty or missing is an error of the question.
+    /// A reader of the store in `dir`. Nothing is opened yet: a folder that is empty or missing is an error of the
+    /// question.
     #[must_use]
     pub fn open(dir: &Path) -> Self {
         Self {
-            dir: dir.to_owned(),
+            view: View::new(dir),
         }
+    }
+
+    /// Answers from a snapshot; asks again where a file of it was replaced before it could be opened.
+    pub(crate) fn ask<T>(
+        &self,
+        answer: impl Fn(&View, &Snapshot) -> Result<T, StoreError>,
+    ) -> Result<T, ReadError> {
+        let mut outcome = Err(self.empty());
+        for _ in 0..MOST_TRIES {
+            let answered = self.view.snapshot().and_then(|snapshot| {
+                let empty = snapshot.heads.is_empty() && snapshot.segments.is_empty();
+                (!empty).then(|| answer(&self.view, &snapshot)).transpose()
+            });
+            match answered {
+                Ok(answer) => return answer.ok_or_else(|| self.empty()),
+                Err(error) if error.is_missing() => {
+                    if !self.view.dir.exists() {
+                        return Err(self.empty());
+                    }
+                    outcome = Err(error.into());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        outcome
     }
 
     fn empty(&self) -> ReadError {
         ReadError::Empty {
-            path: self.dir.display().to_string(),
+            path: self.view.dir.display().to_string(),
         }
     }
 }
 
 impl SampleReader for StoreReader {
-    fn series(&self, _: &Selector, _: Window) -> Result<Vec<Arc<SeriesInfo>>, ReadError> {
-        Err(self.empty())
+    fn series(
+        &self,
+        selector: &Selector,
+        window: Window,
+    ) -> Result<Vec<Arc<SeriesInfo>>, ReadError> {
+        self.ask(|view, snapshot| present::series(view, snapshot, selector, window))
     }
 
-    fn latest(&self, _: &Selector, _: Timestamp) -> Result<Vec<Latest>, ReadError> {
-        Err(self.empty())
+    fn latest(&self, selector: &Selector, now: Timestamp) -> Result<Vec<Latest>, ReadError> {
+        self.ask(|view, snapshot| present::latest(view, snapshot, selector, now))
     }
 
-    fn range(&self, _: &RangeQuery) -> Result<RangeAnswer, ReadError> {
-        Err(self.empty())
+    fn range(&self, query: &RangeQuery) -> Result<RangeAnswer, ReadError> {
+        self.ask(|view, snapshot| range(view, snapshot, query))
     }
 
     fn coverage(&self) -> Result<Vec<TierCoverage>, ReadError> {
-        Err(self.empty())
+        self.ask(|_, snapshot| Ok(present::coverage(snapshot)))
     }
 }

@@ -28,8 +28,8 @@ pub(crate) const MOST_STATES: usize = 1024;
 /// A record as it stands in a frame.
 #[derive(Debug)]
 pub(crate) enum Record<'a> {
-    /// The first one of a head: its number.
-    Open { sequence: u64 },
+    /// The first one of a head.
+    Open,
     /// Series `reference` of this head is what run `run` calls `number`.
     Define {
         run: u64,
@@ -60,8 +60,7 @@ impl<'a> Record<'a> {
                 if cursor.varint()? != VERSION {
                     return Err(Malformed("it was written by another version of glasshouse"));
                 }
-                let sequence = cursor.varint()?;
-                Ok(Self::Open { sequence })
+                Ok(Self::Open)
             }
             DEFINE => Ok(Self::Define {
                 run: cursor.varint()?,

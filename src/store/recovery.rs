@@ -160,7 +160,7 @@ fn mend_head(dir: &Path, sequence: u64, found: &mut Found) -> Result<(), StoreEr
                 };
                 found.registry.name(run, number, series);
             }
-            Ok(Record::Open { .. } | Record::Batch(_)) => {}
+            Ok(Record::Open | Record::Batch(_)) => {}
             Err(_) => lost += 1,
         }
     }

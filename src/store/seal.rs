@@ -131,7 +131,7 @@ impl HeadColumns {
 
     fn take(&mut self, payload: &[u8]) -> Result<(), Malformed> {
         match Record::decode(payload)? {
-            Record::Open { .. } => Ok(()),
+            Record::Open => Ok(()),
             Record::Define {
                 reference, info, ..
             } => define(&mut self.definitions, reference, info),

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use glasshouse_core::reader::{ReadError, SampleReader, TierCoverage};
+use glasshouse_core::reader::{ReadError, Resolution, TierCoverage};
 
+use crate::present::coverage;
 use crate::reader::StoreReader;
 
 /// What a store holds.
@@ -15,8 +16,12 @@ pub struct StoreStat {
     pub heads: usize,
     /// Their bytes.
     pub head_bytes: u64,
-    /// Bytes of all segments, and of heads.
+    /// Blocks of heads that are damaged, with good ones behind them.
+    pub head_blocks_lost: u64,
+    /// Bytes of all segments and heads.
     pub bytes: u64,
+    /// Series of the largest segment.
+    pub series: u32,
     /// Bytes of raw segments for each sample in them, index and times included; `None` before the first seal.
     pub bytes_per_sample: Option<f64>,
     /// Files that were set aside because they make no sense.
@@ -28,13 +33,34 @@ pub struct StoreStat {
 /// # Errors
 /// [`ReadError`] where there is no store or it cannot be read.
 pub fn stat(dir: &Path) -> Result<StoreStat, ReadError> {
-    let tiers = StoreReader::open(dir).coverage()?;
-    Ok(StoreStat {
-        tiers,
-        heads: 0,
-        head_bytes: 0,
-        bytes: 0,
-        bytes_per_sample: None,
-        damaged: Vec::new(),
+    StoreReader::open(dir).ask(|_, snapshot| {
+        let tiers = coverage(snapshot);
+        let raw = snapshot
+            .segments
+            .iter()
+            .filter(|footer| footer.name.tier == Resolution::Raw);
+        let (bytes, samples) = raw.fold((0_u64, 0_u64), |(bytes, samples), footer| {
+            (
+                bytes.saturating_add(footer.bytes),
+                samples.saturating_add(footer.samples),
+            )
+        });
+        #[expect(clippy::cast_precision_loss, reason = "a quotient for people")]
+        let bytes_per_sample = (samples > 0).then(|| bytes as f64 / samples as f64);
+        Ok(StoreStat {
+            heads: snapshot.heads.len(),
+            head_bytes: snapshot.heads.iter().map(|head| head.view.bytes).sum(),
+            head_blocks_lost: snapshot.heads.iter().map(|head| head.view.lost).sum(),
+            bytes: tiers.iter().map(|tier| tier.bytes).sum(),
+            series: snapshot
+                .segments
+                .iter()
+                .map(|footer| footer.series)
+                .max()
+                .unwrap_or(0),
+            bytes_per_sample,
+            damaged: snapshot.damaged.clone(),
+            tiers,
+        })
     })
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use glasshouse_core::failure::FailureReason;
-use glasshouse_core::reader::{Resolution, SeriesInfo};
+use glasshouse_core::reader::SeriesInfo;
 use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::{BootTime, Moment, Timestamp};
 
@@ -349,12 +349,6 @@ impl Store {
             Err(error) if !error.is_missing() => Err(error),
             _ => Ok(()),
         }
-    }
-
-    /// How many segments a tier has, for tests of the writer.
-    #[cfg(test)]
-    pub(crate) fn segments(&self, tier: Resolution) -> usize {
-        self.catalog.tier(tier).count()
     }
 }
 

@@ -1,0 +1,294 @@
+//! Answers what there is: which series a window has, what their newest samples are, what the tiers hold.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use glasshouse_core::labels::Labels;
+use glasshouse_core::reader::{
+    LATEST_LOOKBACK, Latest, Resolution, Selector, SeriesInfo, TierCoverage, quality_as_of,
+};
+use glasshouse_core::sample::Sample;
+use glasshouse_core::time::{Timestamp, Window};
+
+use crate::column::Column;
+use crate::error::{Malformed, StoreError};
+use crate::head_view::{HeadSeries, newest_until};
+use crate::index::{Index, Place, SeriesEntry};
+use crate::segment::{Footer, SegmentFile};
+use crate::times::Times;
+use crate::view::{OpenHead, Snapshot, View, cover};
+
+type ByKey<T> = BTreeMap<(String, Labels), T>;
+
+fn key(info: &SeriesInfo) -> (String, Labels) {
+    (info.metric.clone(), info.labels.clone())
+}
+
+/// The series of a window, sorted by metric and labels, as the newest file describes them.
+pub(crate) fn series(
+    view: &View,
+    snapshot: &Snapshot,
+    selector: &Selector,
+    window: Window,
+) -> Result<Vec<Arc<SeriesInfo>>, StoreError> {
+    let (from, to) = (window.from.nanos(), window.to.nanos());
+    let overlaps = |(oldest, newest): (i64, i64)| from < to && from <= newest && oldest < to;
+    let certain = |(oldest, newest): (i64, i64)| {
+        (from <= oldest && oldest < to) || (from <= newest && newest < to)
+    };
+    let mut found: ByKey<Arc<SeriesInfo>> = BTreeMap::new();
+    for head in snapshot.heads.iter().rev() {
+        for (reference, series) in head.view.defined() {
+            let info = &series.info;
+            let Some(bounds) = series.bounds.filter(|bounds| overlaps(*bounds)) else {
+                continue;
+            };
+            if selector.matches(&info.metric, &info.labels)
+                && !found.contains_key(&key(info))
+                && (certain(bounds) || head_has(head, reference, from, to)?)
+            {
+                found.insert(key(info), Arc::clone(info));
+            }
+        }
+    }
+    let mut files = cover(&snapshot.segments, Resolution::Raw);
+    files.retain(|footer| overlaps((footer.oldest, footer.newest)));
+    for file in open_all(view, files.iter().rev())? {
+        for (entry, times) in entries(view, &file, selector)? {
+            let bounds = (entry.oldest, entry.newest);
+            let raw = file.footer.name.tier == Resolution::Raw;
+            if overlaps(bounds)
+                && !found.contains_key(&key(&entry.info))
+                && (certain(bounds) || !raw || segment_has(&file, &entry, times, from, to)?)
+            {
+                found.insert(key(&entry.info), entry.info);
+            }
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+fn head_has(head: &OpenHead, reference: u32, from: i64, to: i64) -> Result<bool, StoreError> {
+    let mut has = false;
+    let read = head.view.each(&head.file, |batch| {
+        let wall = batch.at.wall.nanos();
+        if from <= wall && wall < to {
+            let _: Result<(), Malformed> = batch.each(|(number, _, _)| has |= number == reference);
+        }
+    });
+    read.map_err(|source| StoreError::io("read", &head.path, source))?;
+    Ok(has)
+}
+
+fn segment_has(
+    file: &SegmentFile,
+    entry: &SeriesEntry,
+    times: Place,
+    from: i64,
+    to: i64,
+) -> Result<bool, StoreError> {
+    let rows = rows(file, entry, times)?;
+    let inside = |(wall, sampled): &(i64, bool)| *sampled && from <= *wall && *wall < to;
+    let (column, times) = &rows;
+    let sampled = column.rows().map(|row| row.is_some());
+    Ok(times
+        .wall
+        .iter()
+        .copied()
+        .zip(sampled)
+        .any(|row| inside(&row)))
+}
+
+fn rows(
+    file: &SegmentFile,
+    entry: &SeriesEntry,
+    times: Place,
+) -> Result<(Column, Times), StoreError> {
+    let inside = |error: Malformed| error.inside(&file.path);
+    let times = Times::decode(&file.block(times)?).map_err(inside)?;
+    let mut column = Column::default();
+    column.decode(&file.block(entry.block)?).map_err(inside)?;
+    if column.len() != times.len() {
+        return Err(inside(Malformed("a column is not as long as its times")));
+    }
+    Ok((column, times))
+}
+
+fn open_all<'a>(
+    view: &View,
+    footers: impl Iterator<Item = &'a Footer>,
+) -> Result<Vec<SegmentFile>, StoreError> {
+    footers
+        .map(|footer| SegmentFile::open_known(&view.dir, *footer))
+        .collect()
+}
+
+/// The series of a segment that are asked for, with the place of their times.
+fn entries(
+    view: &View,
+    file: &SegmentFile,
+    selector: &Selector,
+) -> Result<Vec<(SeriesEntry, Place)>, StoreError> {
+    let inside = |error: Malformed| error.inside(&file.path);
+    let bytes = view.index(file)?;
+    let index = Index::parse(
+        &bytes,
+        SegmentFile::blocks_start(),
+        file.footer.index.offset,
+    )
+    .map_err(inside)?;
+    let wanted = |metric: &str| {
+        selector.metrics.is_empty() || selector.metrics.iter().any(|name| name == metric)
+    };
+    let mut found = Vec::new();
+    let take = |entry: SeriesEntry| {
+        let times = index
+            .collectors
+            .get(entry.collector)
+            .map(|collector| collector.times);
+        if let Some(times) =
+            times.filter(|_| selector.matches(&entry.info.metric, &entry.info.labels))
+        {
+            found.push((entry, times));
+        }
+        Ok(())
+    };
+    index.each(wanted, take).map_err(inside)?;
+    Ok(found)
+}
+
+/// The sample of each series that came last, among those of the last quarter of an hour before `now`.
+pub(crate) fn latest(
+    view: &View,
+    snapshot: &Snapshot,
+    selector: &Selector,
+    now: Timestamp,
+) -> Result<Vec<Latest>, StoreError> {
+    let after = now.before(LATEST_LOOKBACK);
+    let recent = |at: Timestamp| after < at && at <= now;
+    let mut found: ByKey<Latest> = BTreeMap::new();
+    for head in snapshot.heads.iter().rev() {
+        for (info, sample) in head_latest(head, selector, now)?.into_values() {
+            if recent(sample.at) {
+                let entry = found.entry(key(&info));
+                entry.or_insert_with(|| as_of(info, sample, now));
+            }
+        }
+    }
+    let mut files = cover(&snapshot.segments, Resolution::Raw);
+    files.retain(|footer| {
+        footer.name.tier == Resolution::Raw
+            && after.nanos() < footer.newest
+            && footer.oldest <= now.nanos()
+    });
+    let mut known: HashSet<(String, Labels)> = found.keys().cloned().collect();
+    for file in open_all(view, files.iter().rev())? {
+        for (entry, times) in entries(view, &file, selector)? {
+            if entry.newest <= after.nanos() || known.contains(&key(&entry.info)) {
+                continue;
+            }
+            let (column, times) = rows(&file, &entry, times)?;
+            let rows = column
+                .rows()
+                .zip(times.wall.iter().map(|wall| Timestamp::from_nanos(*wall)));
+            let newest = rows.rev().find_map(|(row, at)| {
+                let (value, quality) = row.filter(|_| recent(at))?;
+                Some(Sample { at, value, quality })
+            });
+            if let Some(sample) = newest {
+                known.insert(key(&entry.info));
+                found.insert(key(&entry.info), as_of(entry.info, sample, now));
+            }
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+fn as_of(series: Arc<SeriesInfo>, sample: Sample, now: Timestamp) -> Latest {
+    let quality = quality_as_of(&sample, series.interval, now);
+    let sample = Sample { quality, ..sample };
+    Latest { series, sample }
+}
+
+/// The sample of each series of a head that came last, not later than `now`.
+fn head_latest(
+    head: &OpenHead,
+    selector: &Selector,
+    now: Timestamp,
+) -> Result<ByKey<(Arc<SeriesInfo>, Sample)>, StoreError> {
+    let mut found: ByKey<(Arc<SeriesInfo>, Sample)> = BTreeMap::new();
+    // Where the clock was set back, or the question is about the past, what came last is too new.
+    let ahead = |series: &HeadSeries| series.newest.is_some_and(|sample| sample.at > now);
+    let earlier = if head.view.defined().any(|(_, series)| ahead(series)) {
+        newest_until(&head.view, &head.file, now)
+            .map_err(|source| StoreError::io("read", &head.path, source))?
+    } else {
+        Vec::new()
+    };
+    for (reference, series) in head.view.defined() {
+        let info = &series.info;
+        if !selector.matches(&info.metric, &info.labels) {
+            continue;
+        }
+        let place = usize::try_from(reference).unwrap_or(usize::MAX);
+        let newest = if ahead(series) {
+            earlier.get(place).copied().flatten()
+        } else {
+            series.newest
+        };
+        let Some(sample) = newest else {
+            continue;
+        };
+        // A series whose description changed while the head was open stands in it twice.
+        let known = found.get(&key(info));
+        if known.is_none_or(|(_, known)| known.at <= sample.at) {
+            found.insert(key(info), (Arc::clone(info), sample));
+        }
+    }
+    Ok(found)
+}
+
+/// What the tiers hold; heads count as raw.
+pub(crate) fn coverage(snapshot: &Snapshot) -> Vec<TierCoverage> {
+    Resolution::ALL
+        .iter()
+        .map(|tier| tier_coverage(snapshot, *tier))
+        .collect()
+}
+
+fn tier_coverage(snapshot: &Snapshot, tier: Resolution) -> TierCoverage {
+    let segments = snapshot
+        .segments
+        .iter()
+        .filter(|footer| footer.name.tier == tier);
+    let heads = snapshot.heads.iter().filter(|_| tier == Resolution::Raw);
+    let segments = segments.map(|footer| {
+        let bounds = (footer.samples > 0).then_some((footer.oldest, footer.newest));
+        (bounds, footer.bytes, footer.samples)
+    });
+    let heads = heads.map(|head| (head.view.bounds, head.view.bytes, head.view.samples));
+    let mut coverage = TierCoverage {
+        resolution: tier,
+        window: None,
+        files: 0,
+        bytes: 0,
+        samples: 0,
+    };
+    for (bounds, bytes, samples) in segments.chain(heads) {
+        coverage.files += 1;
+        coverage.bytes = coverage.bytes.saturating_add(bytes);
+        coverage.samples = coverage.samples.saturating_add(samples);
+        if let Some((oldest, newest)) = bounds {
+            let window = coverage.window.get_or_insert(Window {
+                from: Timestamp::from_nanos(oldest),
+                to: Timestamp::from_nanos(newest),
+            });
+            window.from = window.from.min(Timestamp::from_nanos(oldest));
+            // The newest sample is inside, the end of a window is not.
+            window.to = window
+                .to
+                .max(Timestamp::from_nanos(newest.saturating_add(1)));
+        }
+    }
+    coverage
+}

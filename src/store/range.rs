@@ -1,0 +1,508 @@
+//! Answers a question over time.
+//!
+//! First it is found out, newest file first, which series match and what reading them costs; then the steps are fixed;
+//! then the files are read in the order in which they were written, each series' rows one after the other.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use glasshouse_core::labels::Labels;
+use glasshouse_core::reader::{
+    Aggregation, RangeAnswer, RangeQuery, Resolution, SeriesInfo, Truncation,
+};
+use glasshouse_core::time::Timestamp;
+
+use crate::accumulate::{Accumulator, Steps, fit};
+use crate::bytes::wide;
+use crate::column::Column;
+use crate::error::{Malformed, StoreError};
+use crate::index::{Index, Place, SeriesEntry};
+use crate::merge::{is_counter, width};
+use crate::record::interval_nanos;
+use crate::rollup::{Point, Rolled, floor};
+use crate::segment::{Footer, SegmentFile};
+use crate::times::Times;
+use crate::view::{OpenHead, Snapshot, View, cover};
+
+/// Values in one answer at most, whatever the budget says: 24 MB.
+const MOST_POINTS: usize = 1_000_000;
+
+/// How far before the window a rate looks for the sample that its first step grew from, at least.
+const LOOK_BEFORE: i64 = 60_000_000_000;
+
+/// The same at most.
+const LOOK_BEFORE_AT_MOST: i64 = 3_600_000_000_000;
+
+/// Answers from a snapshot.
+pub(crate) fn range(
+    view: &View,
+    snapshot: &Snapshot,
+    query: &RangeQuery,
+) -> Result<RangeAnswer, StoreError> {
+    let asked = Asked::of(query, snapshot);
+    let mut plan = Plan::default();
+    plan.find(view, snapshot, query, &asked)?;
+    let matched = plan.keys.len();
+    let mut truncated = plan.too_large.then_some(Truncation::Bytes);
+    let points = query.budget.points.min(MOST_POINTS);
+    let shown = matched.min(query.budget.series).min(points);
+    if shown < matched {
+        truncated = truncated.or(Some(Truncation::Series));
+    }
+    let steps = fit(asked.from, asked.to, asked.step, shown, points);
+    if steps.step > asked.step && shown > 0 {
+        truncated = truncated.or(Some(Truncation::Points));
+    }
+    let mut series = plan.accumulators(shown, query.aggregation, steps);
+    let read = plan.read(&mut series, &asked)?;
+    let mut answers: Vec<_> = series
+        .into_iter()
+        .flatten()
+        .map(Accumulator::finish)
+        .collect();
+    answers.sort_by(|a, b| key(&a.series).cmp(&key(&b.series)));
+    Ok(RangeAnswer {
+        resolution: read,
+        start: Timestamp::from_nanos(steps.start),
+        step: Duration::from_nanos(steps.step.unsigned_abs()),
+        series: answers,
+        matched,
+        truncated,
+    })
+}
+
+pub(crate) fn key(info: &SeriesInfo) -> (&str, &Labels) {
+    (&info.metric, &info.labels)
+}
+
+/// The question in nanoseconds.
+struct Asked {
+    from: i64,
+    to: i64,
+    /// From here on files are read.
+    look_from: i64,
+    step: i64,
+    /// The segments that hold the answer, without those beside the window.
+    chosen: Vec<Footer>,
+    /// Raw segments of which only what rollups cannot give is read: the ends of the window.
+    edges: Vec<Footer>,
+}
+
+impl Asked {
+    fn of(query: &RangeQuery, snapshot: &Snapshot) -> Self {
+        let from = query.window.from.nanos();
+        let to = query.window.to.nanos().max(from);
+        let step = i64::try_from(interval_nanos(query.step))
+            .unwrap_or(i64::MAX)
+            .max(1);
+        let tier = tier_for(step);
+        let look_from = if query.aggregation == Aggregation::Rate {
+            from.saturating_sub(step.clamp(LOOK_BEFORE, LOOK_BEFORE_AT_MOST))
+        } else {
+            from
+        };
+        let mut asked = Self {
+            from,
+            to,
+            look_from,
+            step,
+            chosen: Vec::new(),
+            edges: Vec::new(),
+        };
+        let mut chosen = cover(&snapshot.segments, tier);
+        chosen.retain(|footer| asked.overlaps(footer.oldest, footer.newest));
+        asked.chosen = chosen;
+        asked.find_edges(snapshot);
+        // Where retention left only rollups, a step shorter than theirs would be mostly empty.
+        let coarse = asked
+            .chosen
+            .iter()
+            .filter_map(|footer| width(footer.name.tier))
+            .max();
+        if let Some(width) = coarse
+            && asked.step % width != 0
+        {
+            asked.step = (asked.step / width).saturating_add(1).saturating_mul(width);
+        }
+        asked
+    }
+
+    const fn overlaps(&self, oldest: i64, newest: i64) -> bool {
+        self.look_from <= newest && oldest < self.to
+    }
+
+    fn find_edges(&mut self, snapshot: &Snapshot) {
+        let raw = snapshot
+            .segments
+            .iter()
+            .filter(|footer| footer.name.tier == Resolution::Raw);
+        for footer in raw {
+            let name = footer.name;
+            let rollup = self
+                .chosen
+                .iter()
+                .find(|chosen| chosen.name.covers(name.first, name.last));
+            let Some(width) = rollup.and_then(|rollup| width(rollup.name.tier)) else {
+                continue;
+            };
+            let (inner, outer) = (self.from.saturating_add(width - 1), floor(self.to, width));
+            let at_start = self.from <= footer.newest && footer.oldest < floor(inner, width);
+            let at_end = outer <= footer.newest && footer.oldest < self.to;
+            if at_start && self.from % width != 0 || at_end && self.to % width != 0 {
+                self.edges.push(*footer);
+            }
+        }
+    }
+
+    const fn counts(&self, wall: i64) -> bool {
+        self.from <= wall && wall < self.to
+    }
+
+    /// Whether a row of rollups lies in the window as a whole.
+    const fn counts_row(&self, bucket: i64, width: i64) -> bool {
+        self.from <= bucket && bucket.saturating_add(width) <= self.to
+    }
+
+    /// How wide the rollups are that hold the rest of what an edge holds.
+    fn width_beside(&self, edge: &Footer) -> i64 {
+        let beside = self
+            .chosen
+            .iter()
+            .find(|chosen| chosen.name.covers(edge.name.first, edge.name.last));
+        beside
+            .and_then(|beside| width(beside.name.tier))
+            .unwrap_or(1)
+    }
+}
+
+/// The coarsest tier that gives the step exactly.
+fn tier_for(step: i64) -> Resolution {
+    let fits = |tier: &Resolution| width(*tier).is_none_or(|width| step % width == 0);
+    Resolution::ALL
+        .iter()
+        .rev()
+        .copied()
+        .find(fits)
+        .unwrap_or(Resolution::Raw)
+}
+
+/// What is to be read.
+#[derive(Default)]
+struct Plan<'a> {
+    keys: HashMap<(String, Labels), usize>,
+    /// As the newest file describes them.
+    infos: Vec<Arc<SeriesInfo>>,
+    /// Newest first.
+    heads: Vec<(&'a OpenHead, BTreeMap<u32, usize>)>,
+    /// Newest first.
+    segments: Vec<PlannedSegment>,
+    edges: Vec<PlannedSegment>,
+    bytes: u64,
+    too_large: bool,
+}
+
+struct PlannedSegment {
+    file: SegmentFile,
+    /// Places of times, by collector.
+    times: Vec<Place>,
+    blocks: Vec<PlannedBlock>,
+}
+
+struct PlannedBlock {
+    key: usize,
+    collector: usize,
+    block: Place,
+    counter: bool,
+}
+
+impl<'a> Plan<'a> {
+    fn find(
+        &mut self,
+        view: &View,
+        snapshot: &'a Snapshot,
+        query: &RangeQuery,
+        asked: &Asked,
+    ) -> Result<(), StoreError> {
+        for head in snapshot.heads.iter().rev() {
+            self.find_head(head, query, asked);
+        }
+        // All are opened before any is read, so that what a merge replaces meanwhile can still be read.
+        let open = |footer: &Footer| SegmentFile::open_known(&view.dir, *footer);
+        let chosen: Vec<_> = asked
+            .chosen
+            .iter()
+            .rev()
+            .map(open)
+            .collect::<Result<_, _>>()?;
+        let edges: Vec<_> = asked
+            .edges
+            .iter()
+            .rev()
+            .map(open)
+            .collect::<Result<_, _>>()?;
+        for file in chosen {
+            if let Some(planned) = self.find_segment(view, file, query, asked)? {
+                self.segments.push(planned);
+            }
+        }
+        for file in edges {
+            if let Some(planned) = self.find_segment(view, file, query, asked)? {
+                self.edges.push(planned);
+            }
+        }
+        Ok(())
+    }
+
+    fn find_head(&mut self, head: &'a OpenHead, query: &RangeQuery, asked: &Asked) {
+        let overlaps = |bounds: Option<(i64, i64)>| {
+            bounds.is_some_and(|(oldest, newest)| asked.overlaps(oldest, newest))
+        };
+        if !overlaps(head.view.bounds) || !self.afford(head.view.cost(), query) {
+            return;
+        }
+        let mut wanted = BTreeMap::new();
+        for (reference, series) in head.view.defined() {
+            let info = &series.info;
+            if overlaps(series.bounds) && query.selector.matches(&info.metric, &info.labels) {
+                wanted.insert(reference, self.key(info));
+            }
+        }
+        self.heads.push((head, wanted));
+    }
+
+    fn find_segment(
+        &mut self,
+        view: &View,
+        file: SegmentFile,
+        query: &RangeQuery,
+        asked: &Asked,
+    ) -> Result<Option<PlannedSegment>, StoreError> {
+        if self.too_large {
+            return Ok(None);
+        }
+        let bytes = view.index(&file)?;
+        let inside = |error: Malformed| error.inside(&file.path);
+        let index = Index::parse(
+            &bytes,
+            SegmentFile::blocks_start(),
+            file.footer.index.offset,
+        )
+        .map_err(inside)?;
+        let mut found: Vec<SeriesEntry> = Vec::new();
+        let wanted = |metric: &str| {
+            query.selector.metrics.is_empty()
+                || query.selector.metrics.iter().any(|name| name == metric)
+        };
+        let take = |entry: SeriesEntry| {
+            if asked.overlaps(entry.oldest, entry.newest)
+                && query
+                    .selector
+                    .matches(&entry.info.metric, &entry.info.labels)
+            {
+                found.push(entry);
+            }
+            Ok(())
+        };
+        index.each(wanted, take).map_err(inside)?;
+        let times: Vec<Place> = index
+            .collectors
+            .iter()
+            .map(|collector| collector.times)
+            .collect();
+        let mut cost = wide(bytes.len());
+        for (place, times) in times.iter().enumerate() {
+            if found.iter().any(|entry| entry.collector == place) {
+                cost = cost.saturating_add(wide(times.length));
+            }
+        }
+        for entry in &found {
+            cost = cost.saturating_add(wide(entry.block.length));
+        }
+        if !self.afford(cost, query) {
+            return Ok(None);
+        }
+        let blocks = found.iter().map(|entry| PlannedBlock {
+            key: self.key(&entry.info),
+            collector: entry.collector,
+            block: entry.block,
+            counter: is_counter(&entry.info),
+        });
+        let blocks = blocks.collect();
+        Ok(Some(PlannedSegment {
+            file,
+            times,
+            blocks,
+        }))
+    }
+
+    fn afford(&mut self, cost: u64, query: &RangeQuery) -> bool {
+        self.bytes = self.bytes.saturating_add(cost);
+        self.too_large |= self.bytes > query.budget.bytes;
+        !self.too_large
+    }
+
+    fn key(&mut self, info: &Arc<SeriesInfo>) -> usize {
+        let next = self.infos.len();
+        let key = (info.metric.clone(), info.labels.clone());
+        let key = *self.keys.entry(key).or_insert(next);
+        if key == next {
+            self.infos.push(Arc::clone(info));
+        }
+        key
+    }
+
+    /// One accumulator a series, for the first `shown` in the order of metric and labels.
+    fn accumulators(
+        &self,
+        shown: usize,
+        aggregation: Aggregation,
+        steps: Steps,
+    ) -> Vec<Option<Accumulator>> {
+        let mut order: Vec<usize> = (0..self.infos.len()).collect();
+        order.sort_by_key(|place| self.infos.get(*place).map(|info| key(info)));
+        let mut series: Vec<Option<Accumulator>> = Vec::new();
+        series.resize_with(self.infos.len(), || None);
+        for place in order.into_iter().take(shown) {
+            if let (Some(slot), Some(info)) = (series.get_mut(place), self.infos.get(place)) {
+                *slot = Some(Accumulator::new(Arc::clone(info), aggregation, steps));
+            }
+        }
+        series
+    }
+
+    /// Reads everything, oldest first, and says what the coarsest tier was.
+    fn read(
+        &self,
+        series: &mut [Option<Accumulator>],
+        asked: &Asked,
+    ) -> Result<Resolution, StoreError> {
+        let mut coarsest = Resolution::Raw;
+        let whole = self.segments.iter().map(|segment| (segment, false));
+        let mut parts: Vec<_> = whole
+            .chain(self.edges.iter().map(|segment| (segment, true)))
+            .collect();
+        parts.sort_by_key(|(segment, edge)| (segment.file.footer.name.first, *edge));
+        for (segment, edge) in parts {
+            let tier = segment.file.footer.name.tier;
+            coarsest = coarsest.max(tier);
+            match width(tier) {
+                None if edge => {
+                    series.iter_mut().flatten().for_each(Accumulator::part);
+                    let width = asked.width_beside(&segment.file.footer);
+                    read_raw(segment, series, |wall| {
+                        asked.counts(wall) && !asked.counts_row(floor(wall, width), width)
+                    })?;
+                    series.iter_mut().flatten().for_each(Accumulator::rejoin);
+                }
+                None => read_raw(segment, series, |wall| asked.counts(wall))?,
+                Some(width) => read_rollups(segment, series, asked, width)?,
+            }
+        }
+        for (head, wanted) in self.heads.iter().rev() {
+            read_head(head, wanted, series, asked)?;
+        }
+        Ok(coarsest)
+    }
+}
+
+fn read_raw(
+    segment: &PlannedSegment,
+    series: &mut [Option<Accumulator>],
+    counts: impl Fn(i64) -> bool,
+) -> Result<(), StoreError> {
+    let inside = |error: Malformed| error.inside(&segment.file.path);
+    let mut all_times: BTreeMap<usize, Times> = BTreeMap::new();
+    let mut column = Column::default();
+    for planned in &segment.blocks {
+        let Some(Some(accumulator)) = series.get_mut(planned.key) else {
+            continue;
+        };
+        if !all_times.contains_key(&planned.collector) {
+            let place = segment.times.get(planned.collector).copied();
+            let place = place.ok_or_else(|| inside(Malformed("the index points nowhere")))?;
+            let times = Times::decode(&segment.file.block(place)?).map_err(inside)?;
+            all_times.insert(planned.collector, times);
+        }
+        let Some(times) = all_times.get(&planned.collector) else {
+            continue;
+        };
+        column.clear();
+        column
+            .decode(&segment.file.block(planned.block)?)
+            .map_err(inside)?;
+        if column.len() != times.len() {
+            return Err(inside(Malformed("a column is not as long as its times")));
+        }
+        for (row, (wall, boot)) in column.rows().zip(times.rows()) {
+            if let Some(value) = row.and_then(|(value, _)| value) {
+                let value = value.as_f64();
+                accumulator.sample(Point { wall, boot, value }, counts(wall));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_rollups(
+    segment: &PlannedSegment,
+    series: &mut [Option<Accumulator>],
+    asked: &Asked,
+    width: i64,
+) -> Result<(), StoreError> {
+    let inside = |error: Malformed| error.inside(&segment.file.path);
+    let mut bases: BTreeMap<usize, Rolled> = BTreeMap::new();
+    for planned in &segment.blocks {
+        let Some(Some(accumulator)) = series.get_mut(planned.key) else {
+            continue;
+        };
+        if !bases.contains_key(&planned.collector) {
+            let place = segment.times.get(planned.collector).copied();
+            let place = place.ok_or_else(|| inside(Malformed("the index points nowhere")))?;
+            let base = Rolled::decode_base(&segment.file.block(place)?).map_err(inside)?;
+            bases.insert(planned.collector, base);
+        }
+        let Some(base) = bases.get(&planned.collector) else {
+            continue;
+        };
+        let block = segment.file.block(planned.block)?;
+        let rolled = Rolled::decode(&block, base, planned.counter).map_err(inside)?;
+        for row in rolled
+            .rows
+            .iter()
+            .filter(|row| asked.counts_row(row.bucket, width))
+        {
+            accumulator.row(row);
+        }
+        if let Some((first, last)) = rolled.ends {
+            let bucket = floor(first.wall, width);
+            accumulator.ends(first, last, bucket, asked.counts_row(bucket, width));
+        }
+    }
+    Ok(())
+}
+
+fn read_head(
+    head: &OpenHead,
+    wanted: &BTreeMap<u32, usize>,
+    series: &mut [Option<Accumulator>],
+    asked: &Asked,
+) -> Result<(), StoreError> {
+    let read = head.view.each(&head.file, |batch| {
+        let (wall, boot) = (batch.at.wall.nanos(), batch.at.boot.nanos());
+        if wall < asked.look_from || wall >= asked.to {
+            return;
+        }
+        // A batch that makes no sense is cut off where it stops making sense; the writer counts it as lost.
+        let _: Result<(), Malformed> = batch.each(|(reference, value, _)| {
+            let place = wanted.get(&reference).copied();
+            if let Some(value) = value
+                && let Some(Some(accumulator)) = place.and_then(|place| series.get_mut(place))
+            {
+                let value = value.as_f64();
+                accumulator.sample(Point { wall, boot, value }, asked.counts(wall));
+            }
+        });
+    });
+    read.map_err(|source| StoreError::io("read", &head.path, source))
+}

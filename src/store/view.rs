@@ -1,0 +1,204 @@
+//! What a reader remembers between questions, and the snapshot that it takes for each.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use glasshouse_core::reader::Resolution;
+
+use crate::error::StoreError;
+use crate::files::{Listing, SegmentName, head_name};
+use crate::head_view::HeadView;
+use crate::segment::{Footer, SegmentFile};
+
+/// Indexes of recent segments; an hour of 600 series takes some 40 KiB.
+const MOST_INDEX_BYTES: usize = 2 << 20;
+
+/// Heads beyond the newest few are leftovers of a writer that cannot seal; they are read anew for every question.
+const MOST_HEADS_REMEMBERED: usize = 4;
+
+/// The folder of a store and what is remembered of it.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) dir: PathBuf,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Debug, Default)]
+struct Cache {
+    /// By number, with the inode.
+    heads: BTreeMap<u64, (u64, Arc<HeadView>)>,
+    /// With the inode.
+    footers: HashMap<SegmentName, (u64, Footer)>,
+    indexes: Vec<CachedIndex>,
+}
+
+#[derive(Debug)]
+struct CachedIndex {
+    footer: Footer,
+    bytes: Arc<[u8]>,
+}
+
+/// The files of the store at one instant. Heads are open; segments may be gone when they are opened, and then the
+/// question is asked again.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    /// Oldest first.
+    pub(crate) heads: Vec<OpenHead>,
+    pub(crate) segments: Vec<Footer>,
+    pub(crate) damaged: Vec<String>,
+}
+
+/// A head at one instant: what came later is not in its view.
+#[derive(Debug)]
+pub(crate) struct OpenHead {
+    pub(crate) sequence: u64,
+    pub(crate) path: PathBuf,
+    pub(crate) file: File,
+    pub(crate) view: Arc<HeadView>,
+}
+
+impl View {
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            cache: Mutex::default(),
+        }
+    }
+
+    /// Looks at the folder.
+    ///
+    /// # Errors
+    /// A missing file where one was replaced meanwhile ([`StoreError::is_missing`]): look again.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let listed = Listing::read_stable(&self.dir);
+        let mut listing = listed.map_err(|source| StoreError::io("list", &self.dir, source))?;
+        listing.drop_replaced();
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heads = Vec::new();
+        for head in &listing.heads {
+            heads.push(cache.head(&self.dir, head.sequence)?);
+        }
+        let oldest = heads
+            .iter()
+            .rev()
+            .take(MOST_HEADS_REMEMBERED)
+            .last()
+            .map_or(0, |head| head.sequence);
+        cache.heads.retain(|sequence, _| *sequence >= oldest);
+        let mut footers = HashMap::with_capacity(listing.segments.len());
+        let mut segments = Vec::with_capacity(listing.segments.len());
+        for (name, inode) in &listing.segments {
+            let footer = match cache.footers.get(name) {
+                Some((known, footer)) if known == inode => *footer,
+                _ => SegmentFile::open(&self.dir, *name)?.footer,
+            };
+            footers.insert(*name, (*inode, footer));
+            segments.push(footer);
+        }
+        cache.footers = footers;
+        Ok(Snapshot {
+            heads,
+            segments,
+            damaged: listing.damaged,
+        })
+    }
+
+    /// The index of an open segment.
+    pub(crate) fn index(&self, file: &SegmentFile) -> Result<Arc<[u8]>, StoreError> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = cache
+            .indexes
+            .iter()
+            .position(|known| known.footer == file.footer);
+        if let Some(place) = known {
+            let known = cache.indexes.remove(place);
+            let bytes = Arc::clone(&known.bytes);
+            cache.indexes.push(known);
+            return Ok(bytes);
+        }
+        drop(cache);
+        let bytes: Arc<[u8]> = file.index()?.into();
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.indexes.push(CachedIndex {
+            footer: file.footer,
+            bytes: Arc::clone(&bytes),
+        });
+        let mut kept = cache
+            .indexes
+            .iter()
+            .map(|index| index.bytes.len())
+            .sum::<usize>();
+        while kept > MOST_INDEX_BYTES && !cache.indexes.is_empty() {
+            kept -= cache.indexes.remove(0).bytes.len();
+        }
+        Ok(bytes)
+    }
+}
+
+impl Cache {
+    fn head(&mut self, dir: &Path, sequence: u64) -> Result<OpenHead, StoreError> {
+        let path = dir.join(head_name(sequence));
+        let file = File::open(&path).map_err(|source| StoreError::io("open", &path, source))?;
+        let io = |source| StoreError::io("read", &path, source);
+        let inode = file.metadata().map_err(io)?.ino();
+        let (_, view) = self
+            .heads
+            .entry(sequence)
+            .and_modify(|known| {
+                if known.0 != inode {
+                    *known = (inode, Arc::default());
+                }
+            })
+            .or_insert_with(|| (inode, Arc::default()));
+        Arc::make_mut(view).refresh(&file).map_err(io)?;
+        let view = Arc::clone(view);
+        Ok(OpenHead {
+            sequence,
+            path,
+            file,
+            view,
+        })
+    }
+}
+
+/// The segments that answer a question best from one tier: each sample is in exactly one of them.
+///
+/// What is not rolled up yet comes from a finer tier; what retention took from a finer tier comes from a coarser one.
+pub(crate) fn cover(segments: &[Footer], preferred: Resolution) -> Vec<Footer> {
+    let of = |tier: Resolution| {
+        segments
+            .iter()
+            .filter(move |footer| footer.name.tier == tier)
+    };
+    let mut chosen: Vec<Footer> = of(preferred).copied().collect();
+    let finer = Resolution::ALL
+        .iter()
+        .rev()
+        .filter(|tier| **tier < preferred);
+    for footer in finer.flat_map(|tier| of(*tier)) {
+        let name = footer.name;
+        if !chosen
+            .iter()
+            .any(|chosen| chosen.name.covers(name.first, name.last))
+        {
+            chosen.retain(|chosen| !chosen.name.meets(name));
+            chosen.push(*footer);
+        }
+    }
+    for tier in Resolution::ALL.iter().filter(|tier| **tier > preferred) {
+        let kept_from = chosen
+            .iter()
+            .map(|chosen| chosen.name.first)
+            .min()
+            .unwrap_or(u64::MAX);
+        for footer in of(*tier).filter(|footer| footer.name.first < kept_from) {
+            chosen.retain(|chosen| !chosen.name.meets(footer.name));
+            chosen.push(*footer);
+        }
+    }
+    chosen.sort_unstable_by_key(|footer| footer.name.first);
+    chosen
+}
