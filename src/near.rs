@@ -3,6 +3,9 @@
 /// The most characters of a name that are compared: longer input is no typing mistake.
 const LONGEST_COMPARED: usize = 80;
 
+/// A name that begins with so many characters as written is meant, whatever follows.
+const SHORTEST_BEGINNING: usize = 4;
+
 /// The candidate nearest to what was written, where one is near enough to suggest: at most a third of it differs.
 #[must_use]
 pub(crate) fn nearest<'a>(
@@ -12,7 +15,15 @@ pub(crate) fn nearest<'a>(
     let allowed = (written.chars().count() / 3).max(1);
     candidates
         .into_iter()
-        .map(|candidate| (distance(written, candidate), candidate))
+        .map(|candidate| {
+            let begun = written.len() >= SHORTEST_BEGINNING && candidate.starts_with(written);
+            let distance = if begun {
+                1
+            } else {
+                distance(written, candidate)
+            };
+            (distance, candidate)
+        })
         .filter(|(distance, _)| *distance <= allowed)
         .min()
         .map(|(_, candidate)| candidate)
@@ -84,6 +95,7 @@ mod tests {
         let known = ["enabled", "interval", "exclude"];
         assert_eq!(nearest("intervall", known), Some("interval"));
         assert_eq!(nearest("enalbed", known), Some("enabled"));
+        assert_eq!(nearest("inte", known), Some("interval"));
         assert_eq!(nearest("frequency", known), None);
         assert_eq!(nearest("", known), None);
     }

@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use glasshouse_core::text::clean;
+
 /// One config file as it was read.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -41,9 +43,9 @@ impl Place {
             line: before.matches('\n').count() + 1,
             column: column + 1,
             width: width.clamp(1, line.chars().count().saturating_sub(column).max(1)),
-            text: line.to_owned(),
-            message,
-            help,
+            text: clean(line),
+            message: clean_long(&message),
+            help: help.map(|help| clean_long(&help)),
         }
     }
 }
@@ -65,6 +67,22 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     /// The way out.
     pub(crate) help: Option<String>,
+}
+
+impl Problem {
+    /// The same without what was written behind the key: it may be a secret.
+    #[must_use]
+    pub(crate) fn without_value(mut self) -> Self {
+        if let Some((key, _)) = self.text.split_once('=') {
+            self.text = format!("{key}= …");
+        }
+        self
+    }
+}
+
+/// Names and values come from a file: what steers a terminal is taken out, and nothing is cut.
+fn clean_long(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 impl fmt::Display for Problem {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::layers::{Entry, Tree};
-use super::problem::{ConfigError, Problem};
+use super::problem::{ConfigError, Place, Problem};
 use super::schema::{ANY, Default, Key, Keys, Kind, Meaning, Section};
 use crate::near::nearest;
 
@@ -37,7 +37,7 @@ impl Document {
         sections: &[Section],
     ) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
-        check_table(&entries, &mut Vec::new(), sections, &mut problems);
+        check_table(&entries, None, &mut Vec::new(), sections, &mut problems);
         problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         problems.truncate(MOST_PROBLEMS);
         if problems.is_empty() {
@@ -193,8 +193,10 @@ impl Key {
     }
 }
 
+/// `own` is where the table itself stands; the top of the file stands nowhere.
 fn check_table(
     entries: &BTreeMap<String, Entry>,
+    own: Option<&Place>,
     path: &mut Vec<String>,
     sections: &[Section],
     problems: &mut Vec<Problem>,
@@ -214,7 +216,7 @@ fn check_table(
     let required = here.iter().flat_map(|section| section.keys.named());
     for key in required.filter(|key| matches!(key.default, Default::Required(_))) {
         if !entries.contains_key(key.name) {
-            problems.extend(missing(key, entries, path));
+            problems.extend(own.and_then(|own| missing(key, own, path)));
         }
     }
 }
@@ -242,7 +244,7 @@ fn check_inner(
     match &entry.tree {
         Tree::Table(inner) if name.len() <= LONGEST_NAME => {
             path.push(name.to_owned());
-            check_table(inner, path, sections, problems);
+            check_table(inner, Some(&entry.key), path, sections, problems);
             path.pop();
         }
         Tree::Table(_) => {
@@ -256,7 +258,7 @@ fn check_inner(
             let mut whole = path.clone();
             whole.push(name.to_owned());
             let message = format!("`{name}` is {}, not a table", tree.kind());
-            let help = format!("write its keys below {}", shown(&whole));
+            let help = format!("write its keys below [{}]", whole.join("."));
             problems.push(entry.key.problem(message, Some(help)));
         }
     }
@@ -285,15 +287,31 @@ fn unknown(
         |near| format!("did you mean `{near}`? known here: {list}"),
     );
     let message = format!("unknown {what} `{name}` {}", shown(path));
+    if looks_secret(name) {
+        let help = format!(
+            "a secret never stands in the config, only the path of a file that holds it; {help}"
+        );
+        return entry.key.problem(message, Some(help)).without_value();
+    }
     entry.key.problem(message, Some(help))
 }
 
-/// A required key that was left out, told at the first key of its table.
-fn missing(key: &Key, entries: &BTreeMap<String, Entry>, path: &[String]) -> Option<Problem> {
+/// Whether the value of an unknown key may be a secret that must not be shown.
+fn looks_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["secret", "password", "token", "key", "credential"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
+/// A required key that was left out, told at the name of its table.
+fn missing(key: &Key, own: &Place, path: &[String]) -> Option<Problem> {
     let message = format!("`{}` is missing {}", key.name, shown(path));
-    let help = format!("add it: {}; expected {}", key.help, key.kind.expected());
-    let first = entries.values().next()?;
-    Some(first.key.problem(message, Some(help)))
+    let Default::Required(example) = &key.default else {
+        return None;
+    };
+    let help = format!("add it, as in `{} = {example}`: {}", key.name, key.help);
+    Some(own.problem(message, Some(help)))
 }
 
 fn shown(path: &[String]) -> String {

@@ -24,12 +24,18 @@ pub(crate) fn of_port(port: u16) -> Option<String> {
     let processes = fs::read_dir("/proc").ok()?.flatten();
     let found = processes
         .map(|entry| entry.path())
-        .filter(|path| path.join("fd").is_dir())
+        .filter(|path| is_process(path))
         .take(MOST_PROCESSES)
         .find(|path| holds(path, &wanted))?;
     let id = found.file_name()?.to_str()?.to_owned();
     let name = fs::read_to_string(found.join("comm")).unwrap_or_default();
     Some(format!("process {id} (`{}`)", clean(name.trim_end())))
+}
+
+/// Folders of processes bear their ids; `self` is none of them.
+fn is_process(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The inodes of the sockets that listen on a port.

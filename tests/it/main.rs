@@ -5,7 +5,11 @@
 mod support;
 
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod collectors;
+#[cfg(test)]
+mod config;
 #[cfg(test)]
 mod diode;
 #[cfg(test)]
