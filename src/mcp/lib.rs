@@ -6,6 +6,8 @@
 mod answer;
 mod bridge;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod fakes;
 mod gate;
 mod http;

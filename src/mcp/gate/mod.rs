@@ -54,9 +54,30 @@ pub(crate) struct Admitted {
 pub(crate) enum Turned {
     /// The token's scopes do not cover the tool; these would.
     Scope { scopes: Vec<String> },
+    /// The method exists in the protocol and is not served here.
+    NotServed,
     /// No.
     Denied { decision: String },
 }
+
+/// What is served, beside tool calls. Everything else is refused, with a record.
+const SERVED: &[&str] = &[
+    "initialize",
+    "server/discover",
+    "ping",
+    "tools/list",
+    "tools/call",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "prompts/list",
+    "prompts/get",
+    "completion/complete",
+    "notifications/initialized",
+    "notifications/cancelled",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+];
 
 /// What became of a call.
 #[derive(Debug)]
@@ -137,9 +158,18 @@ impl Gate {
         if method != "tools/call" {
             let decision = self.next_decision();
             let draft = Draft::method(&principal, method, &decision, now);
-            if self.world.audit.decided(&draft.allowed()).is_err() {
+            let served = SERVED.contains(&method);
+            let record = if served {
+                draft.allowed()
+            } else {
+                draft.refused("not_served")
+            };
+            if self.world.audit.decided(&record).is_err() {
                 tracing::error!("Refusing every request: the audit log cannot take a record.");
                 return Err(Turned::Denied { decision });
+            }
+            if !served {
+                return Err(Turned::NotServed);
             }
         }
         Ok(Admitted {

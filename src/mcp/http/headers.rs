@@ -47,6 +47,13 @@ const METHODS: &[&str] = &[
     "notifications/roots/list_changed",
 ];
 
+/// Whether a request that agrees with its headers is of the newest revision.
+pub(crate) fn is_new(headers: &HeaderMap) -> bool {
+    headers
+        .get(VERSION)
+        .is_some_and(|version| version == NEW_VERSION)
+}
+
 /// Checks version, method and name headers against the body.
 ///
 /// # Errors
@@ -69,13 +76,14 @@ pub(crate) fn agree(headers: &HeaderMap, message: &Message) -> Result<(), Refusa
         OLD_VERSION => refuse_new_headers(headers)?,
         _ => return Err(Refusal::Version { requested: version }),
     }
-    if METHODS.contains(&message.method.as_str()) {
-        Ok(())
-    } else {
-        Err(Refusal::UnknownMethod {
-            stateless: version == NEW_VERSION,
-        })
+    let stateless = version == NEW_VERSION;
+    if !METHODS.contains(&message.method.as_str()) {
+        return Err(Refusal::UnknownMethod { stateless });
     }
+    if stateless && message.id.is_some() && !message.describes_itself() {
+        return Err(Refusal::Metadata);
+    }
+    Ok(())
 }
 
 fn agree_on_initialize(

@@ -123,6 +123,15 @@ impl Message {
             .get("io.modelcontextprotocol/protocolVersion")
     }
 
+    /// Whether `_meta` has what the stateless revision asks of every request.
+    pub(crate) fn describes_itself(&self) -> bool {
+        let meta = self.params.as_ref().and_then(|params| params.get("_meta"));
+        let capabilities =
+            meta.and_then(|meta| meta.get("io.modelcontextprotocol/clientCapabilities"));
+        self.meta_version().is_some_and(Value::is_string)
+            && capabilities.is_some_and(Value::is_object)
+    }
+
     /// What goes on to the protocol library: written anew, so that it is what was judged.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut object = Map::new();

@@ -21,7 +21,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE};
+use glasshouse_core::access::{Principal, TokenRefusal};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, COOKIE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::Full;
@@ -127,12 +128,15 @@ impl Inner {
             Ok(request) => {
                 let mut protocol = self.protocol.clone();
                 match tower_service::Service::call(&mut protocol, request).await {
-                    Ok(response) => response,
+                    Ok(mut response) => {
+                        let no_store = HeaderValue::from_static("no-store");
+                        response.headers_mut().insert(CACHE_CONTROL, no_store);
+                        response
+                    }
                 }
             }
             Err(refusal) => {
-                // what was turned away after authentication has a record of its own
-                if !matches!(refusal, Refusal::Denied { .. } | Refusal::Scope { .. }) {
+                if !refusal.has_a_record() {
                     self.gate.count_refusal(refusal.word());
                 }
                 refusal.response(id.as_ref(), &self.gate.world().settings)
@@ -162,22 +166,18 @@ impl Inner {
         id.clone_from(&message.id);
         headers::agree(&parts.headers, &message)?;
         let principal = self.authenticate(&parts, &message).await?;
-        let admitted = self.admit(principal, &message).await?;
+        let admitted = self.admit(principal, &parts, &message).await?;
         Ok(forward(parts, &message, admitted))
     }
 
-    async fn authenticate(
-        &self,
-        parts: &Parts,
-        message: &Message,
-    ) -> Result<glasshouse_core::access::Principal, Refusal> {
+    async fn authenticate(&self, parts: &Parts, message: &Message) -> Result<Principal, Refusal> {
         let scopes = || self.gate.scopes_to_ask_for(message.tool());
         let token = match token::bearer(&parts.headers) {
             Ok(token) => token,
             Err(token::NoBearer::Missing) => return Err(Refusal::NoToken { scopes: scopes() }),
             Err(token::NoBearer::Malformed) => {
                 return Err(Refusal::BadToken {
-                    refusal: glasshouse_core::access::TokenRefusal::Malformed,
+                    refusal: TokenRefusal::Malformed,
                     scopes: scopes(),
                 });
             }
@@ -192,7 +192,8 @@ impl Inner {
 
     async fn admit(
         &self,
-        principal: glasshouse_core::access::Principal,
+        principal: Principal,
+        parts: &Parts,
         message: &Message,
     ) -> Result<Admitted, Refusal> {
         let gate = Arc::clone(&self.gate);
@@ -203,6 +204,9 @@ impl Inner {
         match judged.await {
             Ok(Ok(admitted)) => Ok(admitted),
             Ok(Err(Turned::Scope { scopes })) => Err(Refusal::Scope { scopes }),
+            Ok(Err(Turned::NotServed)) => Err(Refusal::NotServed {
+                stateless: headers::is_new(&parts.headers),
+            }),
             Ok(Err(Turned::Denied { decision })) => Err(Refusal::Denied { decision }),
             Err(_) => Err(Refusal::Busy),
         }

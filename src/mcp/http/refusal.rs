@@ -42,6 +42,10 @@ pub(crate) enum Refusal {
     Version { requested: String },
     #[error("this method does not exist")]
     UnknownMethod { stateless: bool },
+    #[error("this method is not served")]
+    NotServed { stateless: bool },
+    #[error("`_meta` lacks io.modelcontextprotocol/protocolVersion or clientCapabilities")]
+    Metadata,
     #[error("a bearer token is required")]
     NoToken { scopes: Vec<String> },
     #[error("{refusal}")]
@@ -74,12 +78,22 @@ impl Refusal {
             Self::HeaderMismatch { .. } => "header_mismatch",
             Self::Version { .. } => "version",
             Self::UnknownMethod { .. } => "unknown_method",
+            Self::NotServed { .. } => "not_served",
+            Self::Metadata => "metadata",
             Self::NoToken { .. } => "no_token",
             Self::BadToken { refusal, .. } => refusal.word(),
             Self::Scope { .. } => "scope",
             Self::Denied { .. } => "denied",
             Self::Busy => "busy",
         }
+    }
+
+    /// Whether the gate wrote a record of it: it was turned away after authentication.
+    pub(crate) const fn has_a_record(&self) -> bool {
+        matches!(
+            self,
+            Self::Denied { .. } | Self::Scope { .. } | Self::NotServed { .. }
+        )
     }
 
     const fn status(&self) -> StatusCode {
@@ -94,10 +108,15 @@ impl Refusal {
             | Self::Strict(_)
             | Self::Message(_)
             | Self::HeaderMismatch { .. }
+            | Self::Metadata
             | Self::Version { .. } => StatusCode::BAD_REQUEST,
-            Self::UnknownMethod { stateless: true } => StatusCode::NOT_FOUND,
+            Self::UnknownMethod { stateless } | Self::NotServed { stateless } if *stateless => {
+                StatusCode::NOT_FOUND
+            }
             // an older client reads a 404 as a lost session, and a denial is an answer
-            Self::UnknownMethod { stateless: false } | Self::Denied { .. } => StatusCode::OK,
+            Self::UnknownMethod { .. } | Self::NotServed { .. } | Self::Denied { .. } => {
+                StatusCode::OK
+            }
             Self::NoToken { .. } | Self::BadToken { .. } => StatusCode::UNAUTHORIZED,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -108,8 +127,8 @@ impl Refusal {
             Self::Strict(_) => -32700,
             Self::HeaderMismatch { .. } => -32020,
             Self::Version { .. } => -32022,
-            Self::UnknownMethod { .. } => -32601,
-            Self::Message(MessageError::Call | MessageError::Params) => -32602,
+            Self::UnknownMethod { .. } | Self::NotServed { .. } => -32601,
+            Self::Metadata | Self::Message(MessageError::Call | MessageError::Params) => -32602,
             _ => -32600,
         }
     }
