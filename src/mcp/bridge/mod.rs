@@ -84,16 +84,20 @@ pub enum BridgeError {
 /// [`BridgeError`] where signing in or connecting fails.
 pub async fn bridge(settings: BridgeSettings) -> Result<(), BridgeError> {
     let (input, output) = rmcp::transport::stdio();
-    over(settings, input, output).await
+    over(settings, sign_in::ask_the_person, input, output).await
 }
+
+/// How the URL of a sign-in reaches the person.
+pub(crate) type Ask = fn(&str);
 
 /// The bridge over any pair of streams.
 pub(crate) async fn over(
     settings: BridgeSettings,
+    ask: Ask,
     input: impl AsyncRead + Send + Unpin + 'static,
     output: impl AsyncWrite + Send + Unpin + 'static,
 ) -> Result<(), BridgeError> {
-    let proxy = Proxy::connect(settings).await?;
+    let proxy = Proxy::connect(settings, ask).await?;
     let running = rmcp::serve_server(proxy, (input, output))
         .await
         .map_err(|source| BridgeError::Client {

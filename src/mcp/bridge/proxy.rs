@@ -21,7 +21,7 @@ use rmcp::{Peer, RoleClient, RoleServer, ServerHandler};
 use tokio::sync::Mutex;
 
 use super::sign_in::sign_in;
-use super::{BridgeError, BridgeSettings};
+use super::{Ask, BridgeError, BridgeSettings};
 
 /// How long the face may take to answer one request; longer than its own deadline.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -35,6 +35,7 @@ type Connection = RunningService<RoleClient, ClientConfig>;
 /// The bridge's side towards the local client.
 pub(crate) struct Proxy {
     settings: BridgeSettings,
+    ask: Ask,
     link: Mutex<Link>,
     info: ServerConfig,
 }
@@ -55,13 +56,13 @@ enum Broken {
 
 impl Proxy {
     /// Connects, signing in where the face asks for it.
-    pub(crate) async fn connect(settings: BridgeSettings) -> Result<Self, BridgeError> {
+    pub(crate) async fn connect(settings: BridgeSettings, ask: Ask) -> Result<Self, BridgeError> {
         let mut link = Link {
             manager: None,
             token: None,
             connection: None,
         };
-        let peer = link.peer(&settings).await?;
+        let peer = link.peer(&settings, ask).await?;
         let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
             .with_protocol_version(ProtocolVersion::V_2025_11_25)
             .with_server_info(Implementation::new("glasshouse", env!("CARGO_PKG_VERSION")));
@@ -70,6 +71,7 @@ impl Proxy {
         }
         Ok(Self {
             settings,
+            ask,
             link: Mutex::new(link),
             info,
         })
@@ -81,7 +83,7 @@ impl Proxy {
         F: Future<Output = Result<T, ServiceError>>,
     {
         for _ in 0..MOST_SIGN_INS {
-            let peer = self.link.lock().await.peer(&self.settings).await;
+            let peer = self.link.lock().await.peer(&self.settings, self.ask).await;
             let peer = peer.map_err(|error| internal(&error))?;
             let answered = tokio::time::timeout(DEADLINE, request(peer)).await;
             let error = match answered {
@@ -103,7 +105,7 @@ impl Proxy {
                 .link
                 .lock()
                 .await
-                .sign_in(&self.settings, &challenge)
+                .sign_in(&self.settings, self.ask, &challenge)
                 .await;
             signed.map_err(|error| internal(&error))?;
         }
@@ -116,7 +118,11 @@ impl Proxy {
 
 impl Link {
     /// The connection, made anew where there is none or its token was renewed.
-    async fn peer(&mut self, settings: &BridgeSettings) -> Result<Peer<RoleClient>, BridgeError> {
+    async fn peer(
+        &mut self,
+        settings: &BridgeSettings,
+        ask: Ask,
+    ) -> Result<Peer<RoleClient>, BridgeError> {
         for _ in 0..=MOST_SIGN_INS {
             self.renew(settings).await?;
             if let Some(connection) = &self.connection
@@ -126,7 +132,9 @@ impl Link {
             }
             match connect(settings, self.token.as_deref()).await {
                 Ok(connection) => self.connection = Some(connection),
-                Err(Broken::Challenge(challenge)) => self.sign_in(settings, &challenge).await?,
+                Err(Broken::Challenge(challenge)) => {
+                    self.sign_in(settings, ask, &challenge).await?
+                }
                 Err(Broken::Error(error)) => return Err(error),
             }
         }
@@ -162,9 +170,10 @@ impl Link {
     async fn sign_in(
         &mut self,
         settings: &BridgeSettings,
+        ask: Ask,
         challenge: &str,
     ) -> Result<(), BridgeError> {
-        self.manager = Some(sign_in(settings, challenge).await?);
+        self.manager = Some(sign_in(settings, ask, challenge).await?);
         self.connection = None;
         Ok(())
     }

@@ -8,7 +8,7 @@ use rmcp::transport::auth::{
 };
 
 use super::callback::Callback;
-use super::{BridgeError, BridgeSettings};
+use super::{Ask, BridgeError, BridgeSettings};
 
 /// How long a person may take to sign in and consent.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
@@ -16,6 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// Signs in for what a challenge asks, and gives the manager that holds and renews the token.
 pub(crate) async fn sign_in(
     settings: &BridgeSettings,
+    ask: Ask,
     challenge: &str,
 ) -> Result<AuthorizationManager, BridgeError> {
     let failed = |source| BridgeError::SignIn {
@@ -29,7 +30,7 @@ pub(crate) async fn sign_in(
     let url = session.get_authorization_url().to_owned();
     let state = state_of(&url)
         .ok_or_else(|| failed(AuthError::InternalError("the URL has no state".to_owned())))?;
-    ask_the_person(&url);
+    ask(&url);
     let redirected = tokio::time::timeout(PATIENCE, callback.wait_for(&state))
         .await
         .map_err(|_| BridgeError::NobodySignedIn {
@@ -68,7 +69,7 @@ async fn begin(
 }
 
 /// stdout belongs to the protocol, so people are told on stderr.
-fn ask_the_person(url: &str) {
+pub(crate) fn ask_the_person(url: &str) {
     let mut stderr = std::io::stderr().lock();
     if writeln!(stderr, "Open this page to sign in:\n\n  {url}\n").is_err() {
         tracing::warn!("The URL of the sign-in could not be shown, because stderr is closed.");

@@ -209,7 +209,7 @@ impl Gate {
         };
         let answered = tool
             .answer(&call, &view)
-            .and_then(|answer| self.finish(tool, &call, principal, &node, answer));
+            .and_then(|answer| self.finish(tool, &call, principal, &node, &answer));
         self.record_outcome(&decision, answered)
     }
 
@@ -346,7 +346,7 @@ impl Gate {
         call: &Call,
         principal: &Principal,
         node: &ThisNode,
-        answer: Answer,
+        answer: &Answer,
     ) -> Result<Rendered, ToolError> {
         let first = call.page.map_or(0, |page| page.offset);
         let seal = |offset: usize, answer: &Answer| {

@@ -96,7 +96,7 @@ impl View {
     }
 
     /// Values over time: the window is cut to the permit's, the budget to the rows left.
-    pub(crate) fn range(&self, query: RangeQuery) -> Result<Option<RangeAnswer>, ReadError> {
+    pub(crate) fn range(&self, query: &RangeQuery) -> Result<Option<RangeAnswer>, ReadError> {
         let rows = usize::try_from(self.rows_left()).unwrap_or(usize::MAX);
         let (Some(selector), Some(window)) =
             (self.held(&query.selector), self.held_window(query.window))
@@ -109,7 +109,7 @@ impl View {
         let mut query = RangeQuery {
             selector,
             window,
-            ..query
+            ..query.clone()
         };
         query.budget.points = query.budget.points.min(rows);
         query.budget.series = query.budget.series.min(rows);

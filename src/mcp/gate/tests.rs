@@ -267,8 +267,8 @@ fn a_view_shows_no_other_metric() {
     let other = Selector::metric("system.cpu.time");
     assert!(view.series(&other, wide.window).unwrap().is_empty());
     assert!(view.latest(&other).unwrap().is_empty());
-    assert!(view.range(everything(other)).unwrap().is_none());
-    let answer = view.range(wide).unwrap().unwrap();
+    assert!(view.range(&everything(other)).unwrap().is_none());
+    let answer = view.range(&wide).unwrap().unwrap();
     assert!(
         answer
             .series
@@ -288,7 +288,7 @@ fn a_permit_for_no_metric_shows_none() {
             .is_empty()
     );
     assert!(view.latest(&all).unwrap().is_empty());
-    assert!(view.range(everything(all)).unwrap().is_none());
+    assert!(view.range(&everything(all)).unwrap().is_none());
     assert!(fake.asked.lock().unwrap().is_empty());
 }
 
@@ -296,7 +296,7 @@ fn a_permit_for_no_metric_shows_none() {
 fn a_view_shows_no_other_time() {
     let fake = Fake::new();
     let view = view(&fake, None, 100_000);
-    view.range(everything(Selector::default())).unwrap();
+    view.range(&everything(Selector::default())).unwrap();
     let (_, asked) = fake.asked.lock().unwrap().pop().unwrap();
     assert_eq!(
         (asked.from, asked.to),
@@ -304,7 +304,7 @@ fn a_view_shows_no_other_time() {
     );
     let mut before = everything(Selector::default());
     before.window.to = NOW.before(Duration::from_secs(601));
-    assert!(view.range(before).unwrap().is_none());
+    assert!(view.range(&before).unwrap().is_none());
     // a newest sample of before the window is not shown either
     let dead = Selector::metric("system.uptime");
     assert_eq!(view.latest(&dead).unwrap().len(), 1);
@@ -322,14 +322,14 @@ fn a_view_shows_no_more_rows_whatever_the_reader_gives() {
     let view = view(&fake, None, 12);
     // the fake reader ignores the budget of points: it would give ten values for each of many series
     let answer = view
-        .range(everything(Selector::default()))
+        .range(&everything(Selector::default()))
         .unwrap()
         .unwrap();
     let values: usize = answer.series.iter().map(|found| found.values.len()).sum();
     assert_eq!(values, 12);
     assert_eq!(view.rows_left(), 0);
     assert!(
-        view.range(everything(Selector::default()))
+        view.range(&everything(Selector::default()))
             .unwrap()
             .is_none()
     );
@@ -390,7 +390,13 @@ fn a_cursor_is_good_for_its_call_and_its_caller_alone() {
         "query_series",
         &with(&cursor, 2000),
     ));
-    for forged in ["", "x", "AAAA", &cursor[1..], &cursor.replacen('A', "B", 1)] {
+    for forged in [
+        "",
+        "x",
+        "AAAA",
+        cursor.trim_start_matches('A'),
+        &cursor.replacen('A', "B", 1),
+    ] {
         refused(call(&gate, CAPACITY, "query_series", &with(forged, 2000)));
     }
     fake.advance(3601);

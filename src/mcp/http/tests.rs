@@ -525,7 +525,7 @@ async fn calls_that_are_not_permitted_look_like_what_does_not_exist() {
     }
     let digits = |answer: &String| -> String {
         let (text, rest) = answer.split_once("d-").unwrap();
-        format!("{text}{}", &rest[16..])
+        format!("{text}{}", rest.chars().skip(16).collect::<String>())
     };
     let first = digits(&answers[0]);
     assert!(first.contains("not permitted or not found, decision"));

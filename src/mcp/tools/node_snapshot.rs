@@ -201,7 +201,7 @@ fn read_rates(view: &View, now: Timestamp) -> Result<Rows, ReadError> {
         },
     };
     let mut rows = Rows::new();
-    let Some(answer) = view.range(query)? else {
+    let Some(answer) = view.range(&query)? else {
         return Ok(rows);
     };
     for series in &answer.series {

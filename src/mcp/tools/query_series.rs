@@ -252,7 +252,7 @@ fn read_page(
     if offset == 0 {
         let mut query = query.clone();
         query.budget.series = wanted.count();
-        if let Some(answer) = view.range(query).map_err(ToolError::read)? {
+        if let Some(answer) = view.range(&query).map_err(ToolError::read)? {
             page.take(answer);
         }
         return Ok(page);
@@ -266,7 +266,7 @@ fn read_page(
             .collect();
         // other series may have these labels and more
         query.budget.series = MOST_SERIES;
-        let Some(mut answer) = view.range(query).map_err(ToolError::read)? else {
+        let Some(mut answer) = view.range(&query).map_err(ToolError::read)? else {
             break;
         };
         answer

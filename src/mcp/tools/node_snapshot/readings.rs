@@ -20,7 +20,7 @@ impl How {
 }
 
 /// One reading.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     pub(super) metric: &'static str,
     pub(super) how: How,
@@ -112,5 +112,4 @@ pub(super) static READINGS: &[Reading] = &[
     quiet(rate("system.network.errors")),
     quiet(rate("system.network.packet.dropped")),
     latest("hw.network.up"),
-    latest("hw.errors"),
 ];
