@@ -10,7 +10,7 @@ use crate::files::SegmentName;
 use crate::pack::MOST_ROWS;
 use crate::record::interval_nanos;
 use crate::segment::Footer;
-use crate::settings::{Retention, StoreSettings};
+use crate::settings::StoreSettings;
 
 /// Files that one merge reads at most: each keeps a descriptor and an index in memory.
 const MOST_INPUTS: usize = 64;
@@ -118,7 +118,12 @@ impl Catalog {
     }
 
     /// What retention no longer keeps.
-    pub(crate) fn expired(&self, retention: &Retention, now: Timestamp) -> Vec<SegmentName> {
+    ///
+    /// What is too old goes shard by shard: a rollup file holds a shard, and a reader that finds only part of its
+    /// samples left has to take the rollup for all of them.
+    pub(crate) fn expired(&self, settings: &StoreSettings, now: Timestamp) -> Vec<SegmentName> {
+        let retention = &settings.retention;
+        let shard = Stretch::new(settings.shard);
         let mut kept = Duration::ZERO;
         let mut expired = Vec::new();
         let mut bytes: u64 = 0;
@@ -129,7 +134,7 @@ impl Catalog {
             kept = kept.max(age);
             let oldest = now.before(kept).nanos();
             for footer in self.tier(*tier) {
-                if footer.newest < oldest {
+                if footer.newest < oldest && shard.of(footer.opened) < shard.of(oldest) {
                     expired.push(footer.name);
                 } else {
                     bytes = bytes.saturating_add(footer.bytes);

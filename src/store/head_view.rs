@@ -147,8 +147,7 @@ pub(crate) fn newest_until(
         if at > now {
             return;
         }
-        // A batch that makes no sense was counted when it was first read.
-        let _: Result<(), Malformed> = batch.each(|(reference, value, quality)| {
+        batch.each_readable(|(reference, value, quality)| {
             let place = usize::try_from(reference).unwrap_or(usize::MAX);
             if let Some(slot) = newest.get_mut(place) {
                 *slot = Some(Sample { at, value, quality });

@@ -143,7 +143,7 @@ fn roll(width: i64, values: impl Iterator<Item = ((i64, u64), f64)>) -> Rolled {
 fn write_base(writer: &mut SegmentWriter, name: &str, base: &Rolled) -> Result<(), StoreError> {
     let block = base
         .encode_base()
-        .map_err(|error| error.inside(writer.path()))?;
+        .map_err(|error| error.inside(writer.temporary()))?;
     writer.collector(name, base.rows.len(), bounds(base), &block)
 }
 
@@ -158,7 +158,7 @@ fn write_rolled(
     }
     let block = rolled
         .encode(base, is_counter(info))
-        .map_err(|error| error.inside(writer.path()))?;
+        .map_err(|error| error.inside(writer.temporary()))?;
     writer.series(info, &block, wide(rolled.rows.len()), bounds(rolled))
 }
 

@@ -73,7 +73,7 @@ fn head_has(head: &OpenHead, reference: u32, from: i64, to: i64) -> Result<bool,
     let read = head.view.each(&head.file, |batch| {
         let wall = batch.at.wall.nanos();
         if from <= wall && wall < to {
-            let _: Result<(), Malformed> = batch.each(|(number, _, _)| has |= number == reference);
+            batch.each_readable(|(number, _, _)| has |= number == reference);
         }
     });
     read.map_err(|source| StoreError::io("read", &head.path, source))?;

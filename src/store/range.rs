@@ -3,6 +3,7 @@
 //! First it is found out, newest file first, which series match and what reading them costs; then the steps are fixed;
 //! then the files are read in the order in which they were written, each series' rows one after the other.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -216,6 +217,15 @@ struct PlannedBlock {
     counter: bool,
 }
 
+impl PlannedSegment {
+    /// The times block of a collector.
+    fn times(&self, collector: usize) -> Result<Vec<u8>, StoreError> {
+        let place = self.times.get(collector).copied();
+        let nowhere = || Malformed("the index points nowhere").inside(&self.file.path);
+        self.file.block(place.ok_or_else(nowhere)?)
+    }
+}
+
 impl<'a> Plan<'a> {
     fn find(
         &mut self,
@@ -418,14 +428,12 @@ fn read_raw(
         let Some(Some(accumulator)) = series.get_mut(planned.key) else {
             continue;
         };
-        if !all_times.contains_key(&planned.collector) {
-            let place = segment.times.get(planned.collector).copied();
-            let place = place.ok_or_else(|| inside(Malformed("the index points nowhere")))?;
-            let times = Times::decode(&segment.file.block(place)?).map_err(inside)?;
-            all_times.insert(planned.collector, times);
-        }
-        let Some(times) = all_times.get(&planned.collector) else {
-            continue;
+        let times = match all_times.entry(planned.collector) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(slot) => {
+                let block = segment.times(planned.collector)?;
+                slot.insert(Times::decode(&block).map_err(inside)?)
+            }
         };
         column.clear();
         column
@@ -456,14 +464,12 @@ fn read_rollups(
         let Some(Some(accumulator)) = series.get_mut(planned.key) else {
             continue;
         };
-        if !bases.contains_key(&planned.collector) {
-            let place = segment.times.get(planned.collector).copied();
-            let place = place.ok_or_else(|| inside(Malformed("the index points nowhere")))?;
-            let base = Rolled::decode_base(&segment.file.block(place)?).map_err(inside)?;
-            bases.insert(planned.collector, base);
-        }
-        let Some(base) = bases.get(&planned.collector) else {
-            continue;
+        let base = match bases.entry(planned.collector) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(slot) => {
+                let block = segment.times(planned.collector)?;
+                slot.insert(Rolled::decode_base(&block).map_err(inside)?)
+            }
         };
         let block = segment.file.block(planned.block)?;
         let rolled = Rolled::decode(&block, base, planned.counter).map_err(inside)?;
@@ -493,8 +499,7 @@ fn read_head(
         if wall < asked.look_from || wall >= asked.to {
             return;
         }
-        // A batch that makes no sense is cut off where it stops making sense; the writer counts it as lost.
-        let _: Result<(), Malformed> = batch.each(|(reference, value, _)| {
+        batch.each_readable(|(reference, value, _)| {
             let place = wanted.get(&reference).copied();
             if let Some(value) = value
                 && let Some(Some(accumulator)) = place.and_then(|place| series.get_mut(place))

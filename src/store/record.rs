@@ -82,6 +82,13 @@ impl<'a> Record<'a> {
 }
 
 impl BatchRecord<'_> {
+    /// Hands every sample to `take` up to where the batch stops making sense; whoever reads it first counts that.
+    pub(crate) fn each_readable(&self, take: impl FnMut(RecordSample)) {
+        match self.each(take) {
+            Ok(()) | Err(Malformed(_)) => {}
+        }
+    }
+
     /// Hands every sample to `take`.
     pub(crate) fn each(&self, mut take: impl FnMut(RecordSample)) -> Result<(), Malformed> {
         let mut cursor = self.samples;

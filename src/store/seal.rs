@@ -62,7 +62,7 @@ pub(crate) fn write_collector(
 ) -> Result<(), StoreError> {
     let block = times
         .encode()
-        .map_err(|error| error.inside(writer.path()))?;
+        .map_err(|error| error.inside(writer.temporary()))?;
     let bounds = bounds(times.wall.iter().copied());
     writer.collector(name, times.len(), bounds, &block)
 }
@@ -79,7 +79,7 @@ pub(crate) fn write_series(
     }
     let block = column
         .encode()
-        .map_err(|error| error.inside(writer.path()))?;
+        .map_err(|error| error.inside(writer.temporary()))?;
     let sampled = column
         .rows()
         .zip(&times.wall)

@@ -83,7 +83,7 @@ impl SegmentWriter {
     }
 
     /// The file that errors about its contents should name.
-    pub(crate) fn path(&self) -> &Path {
+    pub(crate) fn temporary(&self) -> &Path {
         &self.temporary
     }
 

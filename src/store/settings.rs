@@ -21,7 +21,8 @@ pub struct StoreSettings {
     pub retention: Retention,
 }
 
-/// What is kept how long. Rollups are kept at least as long as what they were made from.
+/// What is kept how long. Rollups are kept at least as long as what they were made from. What is too old goes shard by
+/// shard, so it may stay one [`StoreSettings::shard`] longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Samples.

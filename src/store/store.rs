@@ -334,7 +334,7 @@ impl Store {
     }
 
     fn forget(&mut self, now: Timestamp, done: &mut Maintenance) -> Result<(), StoreError> {
-        let expired: Vec<SegmentName> = self.catalog.expired(&self.settings.retention, now);
+        let expired: Vec<SegmentName> = self.catalog.expired(&self.settings, now);
         for name in expired {
             self.remove(&name.to_string())?;
             self.catalog.remove(name);

@@ -81,12 +81,8 @@ impl View {
         for head in &listing.heads {
             heads.push(cache.head(&self.dir, head.sequence)?);
         }
-        let oldest = heads
-            .iter()
-            .rev()
-            .take(MOST_HEADS_REMEMBERED)
-            .last()
-            .map_or(0, |head| head.sequence);
+        let forgotten = heads.len().saturating_sub(MOST_HEADS_REMEMBERED);
+        let oldest = heads.get(forgotten).map_or(0, |head| head.sequence);
         cache.heads.retain(|sequence, _| *sequence >= oldest);
         let mut footers = HashMap::with_capacity(listing.segments.len());
         let mut segments = Vec::with_capacity(listing.segments.len());
