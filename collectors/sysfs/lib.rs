@@ -8,6 +8,7 @@ mod buffer;
 mod capacity;
 #[cfg(feature = "compliance")]
 pub mod compliance;
+mod host;
 mod kept;
 mod names;
 mod parse;
@@ -16,6 +17,7 @@ mod spec;
 
 pub use buffer::ReadBuffer;
 pub use capacity::{Capacity, capacity};
+pub use host::architecture;
 pub use kept::KeptFile;
 pub use names::{Patterns, unique_names};
 pub use parse::{Fields, finite, malformed, optional, presence, ratio, scaled};

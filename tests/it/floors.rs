@@ -127,6 +127,7 @@ const WALLS: &[Wall] = &[
     ),
     // errors without a type belong to the roof
     wall("anyhow", &["glasshouse", "sim", "xtask"], &[]),
+    wall("sysinfo", &["sysfs"], &[]),
     wall("clap", &["glasshouse", "xtask"], &[]),
     wall("miette", &["glasshouse", "policies"], &[]),
     wall("toml", &["glasshouse"], &[]),

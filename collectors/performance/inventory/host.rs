@@ -1,6 +1,6 @@
 //! The host, its board and firmware, its distribution and kernel.
 
-use glasshouse_sysfs::{Fields, malformed, optional, scaled};
+use glasshouse_sysfs::{Fields, architecture, malformed, optional, scaled};
 
 use super::Teller;
 
@@ -8,13 +8,15 @@ const BYTES_PER_KIBIBYTE: u64 = 1024;
 
 const MEMINFO: &str = "proc/meminfo";
 
+/// Since Linux 6.1; before, only the live machine can be asked.
+const ARCHITECTURE: &str = "proc/sys/kernel/arch";
+
 /// Parts of keys on the kernel's command line whose values nobody should read.
 const SECRET_WORDS: [&str; 5] = ["password", "passwd", "secret", "token", "credential"];
 
 /// Component, fact, file.
-const FILES: [(&str, &str, &str); 16] = [
+const FILES: [(&str, &str, &str); 15] = [
     ("host", "host.name", "proc/sys/kernel/hostname"),
-    ("host", "host.arch", "proc/sys/kernel/arch"),
     ("kernel", "os.kernel.release", "proc/sys/kernel/osrelease"),
     ("kernel", "os.kernel.version", "proc/sys/kernel/version"),
     ("kernel", "os.kernel.taint", "proc/sys/kernel/tainted"),
@@ -56,9 +58,18 @@ pub(super) fn tell(teller: &mut Teller<'_>) {
         "os.kernel.transparent_hugepage",
         "sys/kernel/mm/transparent_hugepage/enabled",
     );
+    tell_architecture(teller);
     tell_command_line(teller);
     tell_distribution(teller);
     tell_memory(teller);
+}
+
+fn tell_architecture(teller: &mut Teller<'_>) {
+    let told = teller.root.read_optional_trimmed(ARCHITECTURE);
+    let told = teller.noted(told).flatten();
+    if let Some(name) = told.or_else(|| architecture(teller.root)) {
+        teller.tell("host", "host.arch", &name);
+    }
 }
 
 fn tell_command_line(teller: &mut Teller<'_>) {

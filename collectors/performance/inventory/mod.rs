@@ -37,7 +37,7 @@ static FACTS: [FactDefinition; 38] = [
     fact(
         "host.arch",
         "The architecture of the processors.",
-        "/proc/sys/kernel/arch",
+        "/proc/sys/kernel/arch, else uname",
     ),
     fact(
         "host.memory.size",
