@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::limits::ServeLimits;
+use crate::linger::Lingering;
 use crate::routes::{BoxError, McpService, Routes, answer};
 use crate::tls::TlsKeeper;
 
@@ -78,7 +79,8 @@ async fn drive<S, B, I>(
             async move { Ok::<_, Infallible>(answer(routes, request, guard, time).await) }
         })
     };
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection =
+        pin!(builder.serve_connection(TokioIo::new(Lingering::new(stream)), service));
     let mut cut_at: Option<Instant> = None;
     loop {
         let wake = cut_at.unwrap_or_else(|| activity.deadline(&shared.limits));

@@ -10,6 +10,7 @@
 mod connection;
 mod error;
 mod limits;
+mod linger;
 mod listener;
 mod routes;
 mod server;

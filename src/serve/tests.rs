@@ -52,7 +52,8 @@ fn start(limits: ServeLimits, tls: Option<TlsFiles>) -> Face {
         listener,
         routes,
         async {
-            let _ = stopped.await;
+            // a sender that was dropped stops it too
+            stopped.await.unwrap_or_default();
         },
         Arc::clone(&reload),
     ));
@@ -64,8 +65,13 @@ fn start(limits: ServeLimits, tls: Option<TlsFiles>) -> Face {
     }
 }
 
-/// Waits as long as the request's `x-wait-ms` says, then gives the body back.
+/// Refuses without reading the body where `x-refuse` says so. Waits as long as the request's `x-wait-ms` says, then gives the body back.
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    if request.headers().contains_key("x-refuse") {
+        let mut refused = Response::new(Full::new(Bytes::from_static(b"no")));
+        *refused.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        return Ok(refused);
+    }
     if let Some(wait) = request.headers().get("x-wait-ms") {
         let wait: u64 = wait.to_str().unwrap().parse().unwrap();
         tokio::time::sleep(Duration::from_millis(wait)).await;
@@ -341,6 +347,27 @@ async fn a_request_that_takes_too_long_is_answered_408() {
         .await
         .unwrap();
     assert_eq!(slow_answer.status(), StatusCode::REQUEST_TIMEOUT);
+    face.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_refused_while_sending_still_gets_the_answer() {
+    let face = start(ServeLimits::default(), None);
+    let address = face.address;
+    let answer = blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let body = vec![b'a'; 8 << 20];
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nhost: x\r\nx-refuse: 1\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        // looks for an answer only when all is sent, as simple clients do
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&body).unwrap();
+        String::from_utf8(read_to_close(&mut stream)).unwrap()
+    })
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     face.stop().await.unwrap();
 }
 

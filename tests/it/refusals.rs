@@ -278,6 +278,7 @@ async fn requests_that_are_not_one_clean_message_are_refused() {
             "tools/call",
             Some("node_snapshot"),
         );
+        println!("{what}");
         let answer = send(request.body(body)).await;
         assert_eq!(answer.status, expected, "{what}: {answer:?}");
         assert!(!answer.text.is_empty(), "{what}: nothing is said");
@@ -451,7 +452,17 @@ async fn questions_that_cannot_be_answered_are_errors_that_say_what_can() {
             face.call(Some(token), revision, tool, arguments).await
         };
         // a tool that does not exist, one of another task, one in other letters: all the same answer
-        for tool in ["reboot", "query_series", "Node_Snapshot", "node_snapshot "] {
+        let mut tools = vec!["reboot", "query_series", "Node_Snapshot"];
+        if revision == Revision::Legacy {
+            // headers could not carry these
+            tools.extend([
+                "node_snapshot ",
+                "n\u{43e}de_snapshot",
+                "node_snapshot\n",
+                "",
+            ]);
+        }
+        for tool in tools {
             let answer = ask(&health, tool, json!({"metric": "system.memory.usage"})).await;
             assert_denied(&answer);
         }

@@ -25,6 +25,13 @@ impl Folder {
         self.path().join(name)
     }
 
+    /// Writes a file that only its owner can read, as secrets must be, and says where it is.
+    pub(crate) fn write_secret(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.write(name, text);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
     /// Writes a file below it and says where it is.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.join(name);

@@ -26,7 +26,7 @@ impl Serve {
             .unwrap()
             .local_addr()
             .unwrap();
-        let secret = folder.write("secret", RESOURCE_SERVER_SECRET);
+        let secret = folder.write_secret("secret", RESOURCE_SERVER_SECRET);
         std::fs::create_dir_all(folder.join("state/audit")).unwrap();
         let config = format!(
             "state_dir = {state:?}\n\
@@ -44,7 +44,7 @@ impl Serve {
                 .arg("--config")
                 .arg(config),
         );
-        let serve = Self {
+        let mut serve = Self {
             issuer,
             running,
             face: Face::new(&format!("http://{listen}/mcp")),
@@ -52,6 +52,7 @@ impl Serve {
         };
         let metadata = format!("http://{listen}/.well-known/oauth-protected-resource/mcp");
         eventually("serve to listen", async || {
+            assert!(serve.running.is_running(), "{}", serve.running.log());
             http_client().get(&metadata).send().await.ok()
         })
         .await;
