@@ -49,12 +49,17 @@ impl Labels {
     }
 }
 
-/// `key=value,key=value`, values cleaned: for people and for agents.
+/// `key=value,key=value`, values cleaned: for people and for agents. A value that could pass for another pair is quoted.
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, (key, value)) in self.iter().enumerate() {
             let comma = if n == 0 { "" } else { "," };
-            write!(f, "{comma}{key}={}", value.clean())?;
+            let value = value.clean();
+            if value.contains([',', '=', '"']) {
+                write!(f, "{comma}{key}={value:?}")?;
+            } else {
+                write!(f, "{comma}{key}={value}")?;
+            }
         }
         Ok(())
     }
@@ -71,5 +76,11 @@ mod tests {
         assert_eq!(labels, Labels::new([("a", "1"), ("b", "2")]));
         assert_eq!(labels.get("b").map(Untrusted::raw), Some("2"));
         assert_eq!(labels.get("c"), None);
+    }
+
+    #[test]
+    fn a_value_cannot_pass_for_another_label() {
+        let labels = Labels::new([("disk", r#"sda,host=db1,x="y""#)]);
+        assert_eq!(labels.to_string(), r#"disk="sda,host=db1,x=\"y\"""#);
     }
 }

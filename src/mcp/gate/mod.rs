@@ -205,7 +205,10 @@ impl Gate {
         let judged = self.judge(admitted, name, arguments, &node, now, &mut draft);
         let (tool, call, view) = match judged {
             Ok(judged) => judged,
-            Err(stop) => return self.stop(&draft, stop),
+            Err(stop) => {
+                let stop = self.hide_what_is_denied(principal, name, &node, now, stop);
+                return self.stop(&draft, stop);
+            }
         };
         let answered = tool
             .answer(&call, &view)
@@ -226,9 +229,6 @@ impl Gate {
         let principal = &admitted.principal;
         let tool = tools::find(name).filter(|_| admitted.tool.as_deref() == Some(name));
         let tool = tool.ok_or(Stop::Denied(DenyReason::UnknownTool, Vec::new()))?;
-        if !self.could_allow(principal, tool, node.id, now) {
-            return Err(Stop::Denied(DenyReason::NoPolicy, Vec::new()));
-        }
         let arguments = Arguments::parse(tool.parameters(), arguments).map_err(Stop::Wrong)?;
         node.resolve(arguments.text("scope"), &self.world.settings.node_labels)
             .map_err(Stop::WrongNode)?;
@@ -258,6 +258,25 @@ impl Gate {
         }
         let permit = Permit::new(principal.clone(), tool, node.clone(), &call, bounds);
         Ok((tool, call, View::new(self.world.clone(), permit)))
+    }
+
+    /// Whoever may make no call of a tool is told nothing about its arguments. Asked only once something is wrong with
+    /// them, because a good call is decided as a whole and listing costs the policies more than deciding.
+    fn hide_what_is_denied(
+        &self,
+        principal: &Principal,
+        name: &str,
+        node: &ThisNode,
+        now: Timestamp,
+        stop: Stop,
+    ) -> Stop {
+        let may = |tool| self.could_allow(principal, tool, node.id, now);
+        match stop {
+            Stop::Wrong(_) | Stop::WrongNode(_) if !tools::find(name).is_some_and(may) => {
+                Stop::Denied(DenyReason::NoPolicy, Vec::new())
+            }
+            stop => stop,
+        }
     }
 
     /// Asks the policies while the counts stand still, and counts what they allow: two calls at once cannot both be the

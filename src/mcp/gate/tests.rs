@@ -116,7 +116,20 @@ fn every_way_out_leaves_a_record_with_its_reason() {
     for (who, tool, arguments, reason) in [
         (HEALTH, "query_series", json!({"metric": "x"}), "no_policy"),
         (HEALTH, "nothing", json!({}), "unknown_tool"),
-        ("/telemetry:read", "node_snapshot", json!({}), "no_policy"),
+        (
+            "/telemetry:read",
+            "node_snapshot",
+            json!({}),
+            "unknown_task",
+        ),
+        // who may make no call of a tool learns nothing about its arguments
+        (HEALTH, "query_series", json!({"x": 1}), "no_policy"),
+        (
+            HEALTH,
+            "query_series",
+            json!({"scope": "web2"}),
+            "no_policy",
+        ),
         (HEALTH, "node_snapshot", json!({"x": 1}), "arguments"),
         (
             HEALTH,
