@@ -132,6 +132,8 @@ impl Sheet {
         let earlier: Vec<Fact> = self.earlier.iter().filter(is_new).cloned().collect();
         facts.extend(earlier);
         facts.sort();
+        // two collectors may say the same of one part
+        facts.dedup();
         Inventory {
             node: self.node,
             host_name: self.host_name.clone(),

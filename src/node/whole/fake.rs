@@ -217,6 +217,7 @@ pub(super) fn node_settings(dir: &Path) -> NodeSettings {
         store: StoreSettings {
             // so that heads are sealed while the tests run
             rotate: Duration::from_secs(2),
+            retry: Duration::from_millis(500),
             ..StoreSettings::default()
         },
         checkpoint_key: dir.join("state/checkpoints/key"),

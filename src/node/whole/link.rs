@@ -1,6 +1,7 @@
 //! What comes over the link, and what becomes of what should not.
 
 use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use glasshouse_core::reader::CollectorState;
@@ -134,4 +135,69 @@ fn hostile_messages_and_unknown_series_cost_nothing_but_themselves() {
     wait_until(|| (house.counts(since).len() == 2).then_some(()));
     probe.stop();
     node.stop();
+}
+
+/// A small file system of its own, for root.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(at: std::path::PathBuf) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
+            .arg(&at);
+        let mounted = mount.stderr(Stdio::null()).status();
+        mounted
+            .is_ok_and(|status| status.success())
+            .then_some(Self(at))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        Command::new("umount")
+            .arg("-l")
+            .arg(&self.0)
+            .status()
+            .unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_costs_what_comes_meanwhile_and_not_the_node() {
+    let house = House::new();
+    let state = house.dir.path().join("state");
+    let Some(_disk) = SmallDisk::mount(state.clone()) else {
+        println!("skipped: only root may mount a small disk");
+        return;
+    };
+    let since = SystemClock.now().before(Duration::from_secs(1));
+    let node = start_node(&house);
+    let probe = start_probe(&house);
+    let highest = || -> u64 {
+        let counts = house.counts(since);
+        counts
+            .iter()
+            .map(|(.., highest)| *highest)
+            .min()
+            .unwrap_or(0)
+    };
+    wait_until(|| (highest() > 10).then_some(()));
+    let filler = state.join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while file.write_all(&[0; 512]).is_ok() {}
+    drop(file);
+    let process = std::process::id().to_string();
+    // what is in the last page of a head still fits
+    let full_at = house.journal("first", &process);
+    wait_until(|| (house.journal("first", &process) > full_at + 200).then_some(()));
+    std::fs::remove_file(&filler).unwrap();
+    let free_at = house.journal("first", &process);
+    wait_until(|| (highest() > free_at).then_some(()));
+    probe.stop();
+    node.stop();
+    for (collector, _, samples, highest) in house.counts(since) {
+        assert!(samples < highest, "{collector}: the disk was not full");
+    }
+    house.inventory_with(|inventory| inventory.link.frames > 0);
 }
