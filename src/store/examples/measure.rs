@@ -20,7 +20,11 @@ use glasshouse_store::{Batch, SeriesRef, Store, StoreReader, StoreSettings, stat
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
-    let dir = PathBuf::from(std::env::args().nth(1).ok_or("usage: measure DIR < RECORDING")?);
+    let dir = PathBuf::from(
+        std::env::args()
+            .nth(1)
+            .ok_or("usage: measure DIR < RECORDING")?,
+    );
     let mut input = BufReader::new(io::stdin().lock());
     let (mut store, _) = Store::open(&dir, StoreSettings::default())?;
     let mut series = Vec::new();
@@ -36,13 +40,20 @@ fn main() -> Outcome<()> {
     let mut second: BTreeMap<String, Vec<(SeriesRef, Option<Value>, Quality)>> = BTreeMap::new();
     let mut now = 0;
     while let Ok(number) = read_u32(&mut input) {
-        let (millis, value) = (read_8(&mut input).map(i64::from_le_bytes)?, read_8(&mut input).map(f64::from_le_bytes)?);
+        let (millis, value) = (
+            read_8(&mut input).map(i64::from_le_bytes)?,
+            read_8(&mut input).map(f64::from_le_bytes)?,
+        );
         if millis != now {
             let at = moment(now);
             let begun = Instant::now();
             for (collector, samples) in &second {
                 if !samples.is_empty() {
-                    store.append(&Batch { collector, at, samples })?;
+                    store.append(&Batch {
+                        collector,
+                        at,
+                        samples,
+                    })?;
                 }
             }
             appending += begun.elapsed();
@@ -55,9 +66,15 @@ fn main() -> Outcome<()> {
             worst = worst.max(begun.elapsed());
             now = millis;
         }
-        let (reference, info) = series.get(usize::try_from(number)?).ok_or("unknown series")?;
+        let (reference, info) = series
+            .get(usize::try_from(number)?)
+            .ok_or("unknown series")?;
         samples += 1;
-        let quality = if value.is_finite() { Quality::Good } else { continue };
+        let quality = if value.is_finite() {
+            Quality::Good
+        } else {
+            continue;
+        };
         let batch = second.entry(info.collector.clone()).or_default();
         batch.push((*reference, Some(Value::F64(value)), quality));
     }
@@ -67,23 +84,48 @@ fn main() -> Outcome<()> {
     store.close(later)?;
     let (mut store, _) = Store::open(&dir, StoreSettings::default())?;
     while store.maintain(later)?.more {}
-    writeln!(out, "{samples} samples: append {appending:?}, upkeep {upkeep:?} (worst call {worst:?}), last merge {:?}", begun.elapsed())?;
+    writeln!(
+        out,
+        "{samples} samples: append {appending:?}, upkeep {upkeep:?} (worst call {worst:?}), last merge {:?}",
+        begun.elapsed()
+    )?;
     writeln!(out, "merged: {:#?}", stat(&dir)?)?;
     let reader = StoreReader::open(&dir);
-    for (step, aggregation) in [(1, Aggregation::Mean), (60, Aggregation::Rate), (60, Aggregation::Max)] {
+    for (step, aggregation) in [
+        (1, Aggregation::Mean),
+        (60, Aggregation::Rate),
+        (60, Aggregation::Max),
+    ] {
         let query = RangeQuery {
             selector: Selector::default(),
-            window: Window { from: Timestamp::from_nanos((now - 3_600_000) * 1_000_000), to: Timestamp::from_nanos(now * 1_000_000) },
+            window: Window {
+                from: Timestamp::from_nanos((now - 3_600_000) * 1_000_000),
+                to: Timestamp::from_nanos(now * 1_000_000),
+            },
             step: Duration::from_secs(step),
             aggregation,
-            budget: Budget { series: 1000, points: 1_000_000, bytes: u64::MAX },
+            budget: Budget {
+                series: 1000,
+                points: 1_000_000,
+                bytes: u64::MAX,
+            },
         };
         let begun = Instant::now();
         let answer = reader.range(&query)?;
-        writeln!(out, "{} series at {:?} by {}: {:?}", answer.series.len(), answer.step, aggregation.word(), begun.elapsed())?;
+        writeln!(
+            out,
+            "{} series at {:?} by {}: {:?}",
+            answer.series.len(),
+            answer.step,
+            aggregation.word(),
+            begun.elapsed()
+        )?;
     }
     let status = std::fs::read_to_string("/proc/self/status")?;
-    for line in status.lines().filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS")) {
+    for line in status
+        .lines()
+        .filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS"))
+    {
         writeln!(out, "{line}")?;
     }
     Ok(())
@@ -91,12 +133,19 @@ fn main() -> Outcome<()> {
 
 fn info(name: &str) -> SeriesInfo {
     let (metric, labels) = name.split_once('{').unwrap_or((name, ""));
-    let pairs = labels.trim_end_matches('}').split("\",").filter_map(|pair| pair.split_once("=\""));
+    let pairs = labels
+        .trim_end_matches('}')
+        .split("\",")
+        .filter_map(|pair| pair.split_once("=\""));
     let collector = metric.split('_').nth(1).unwrap_or("node");
     SeriesInfo {
         metric: metric.to_owned(),
         unit: "1".to_owned(),
-        kind: if metric.ends_with("_total") { MetricKind::Counter } else { MetricKind::Gauge },
+        kind: if metric.ends_with("_total") {
+            MetricKind::Counter
+        } else {
+            MetricKind::Gauge
+        },
         states: Vec::new(),
         help: format!("What {metric} says, in a sentence that is as long as such sentences are."),
         labels: Labels::new(pairs.map(|(key, value)| (key, value.trim_end_matches('"')))),
@@ -109,7 +158,11 @@ fn info(name: &str) -> SeriesInfo {
 fn moment(millis: i64) -> Moment {
     Moment {
         wall: Timestamp::from_nanos(millis * 1_000_000),
-        boot: BootTime::from_nanos((millis * 1_000_000).unsigned_abs() - 1_700_000_000_000_000_000),
+        boot: BootTime::from_nanos(
+            (millis * 1_000_000)
+                .unsigned_abs()
+                .saturating_sub(1_700_000_000_000_000_000),
+        ),
     }
 }
 

@@ -1,12 +1,10 @@
 //! Files that are cut, flipped, or not ours: an error or the right answer, never a panic, never a wrong value.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{S, START, copy_folder, info, moment, names, query, quick};
+use crate::common::{S, START, copy_folder, info, moment, names, query, quick};
 use glasshouse_core::metric::MetricKind;
 use glasshouse_core::reader::{Aggregation, RangeAnswer, ReadError, SampleReader, Selector};
 use glasshouse_core::sample::{Quality, Value};
@@ -222,7 +220,7 @@ fn a_start_sets_damaged_segments_aside_and_removes_leftovers() {
     assert!(matches!(sums(dir.path()), Err(ReadError::Damaged { .. })));
     let (store, recovery) = Store::open(dir.path(), quick()).unwrap();
     assert_eq!(recovery.set_aside, ["raw-000000000009-000000000009.seg"]);
-    let mut removed = recovery.removed.clone();
+    let mut removed = recovery.removed;
     removed.sort();
     assert_eq!(
         removed,

@@ -1,12 +1,10 @@
 //! The store against a plain list of samples: whatever is appended, sealed, merged and reopened in whatever order, a
 //! second reader always gives what the list gives.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::{Kept, S, START, close, info, moment, query, quick, steps, window};
+use crate::common::{Kept, S, START, close, info, moment, query, quick, steps, window};
 use glasshouse_core::failure::FailureReason;
 use glasshouse_core::metric::MetricKind;
 use glasshouse_core::reader::{Aggregation, Resolution, SampleReader, Selector, Truncation};
@@ -149,7 +147,7 @@ impl World {
 
     fn value(&self, series: usize, n: u16) -> (Option<Value>, Quality) {
         match series {
-            0 if n % 7 == 0 => (None, Quality::Absent(FailureReason::Timeout)),
+            0 if n.is_multiple_of(7) => (None, Quality::Absent(FailureReason::Timeout)),
             0 => (Some(Value::F64(f64::from(n % 1000) / 10.0)), Quality::Good),
             1 => (Some(Value::U64(u64::from(n / 13))), Quality::Estimated),
             // Three a second of real time, so that every rate is three.
@@ -260,7 +258,7 @@ impl World {
             let expected = steps(kept, from, to, step, aggregation);
             let context = format!(
                 "{name} {from} {to} {step} {aggregation:?} {:?}",
-                common::names(self.dir.path(), "")
+                crate::common::names(self.dir.path(), "")
             );
             assert_eq!(answer.truncated, None);
             assert_eq!(answer.step, Duration::from_nanos(step.unsigned_abs()));
@@ -426,7 +424,7 @@ fn an_answer_stays_inside_its_budget_and_says_so() {
     all.selector = Selector::default();
     let whole = world.reader.range(&all).unwrap();
     assert_eq!((whole.matched, whole.truncated), (6, None));
-    let mut few = all.clone();
+    let mut few = all;
     few.budget.points = 60;
     let answer = world.reader.range(&few).unwrap();
     assert_eq!(answer.truncated, Some(Truncation::Points));

@@ -1,7 +1,5 @@
 //! What the tests of the store share: series, settings, and the answers that a plain list of samples gives.
 
-#![expect(dead_code, reason = "each test binary uses its own part")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;

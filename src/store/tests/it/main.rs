@@ -1,0 +1,10 @@
+//! The store from outside: one binary, so that it links once.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod model;
