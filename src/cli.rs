@@ -266,7 +266,7 @@ pub(crate) enum PolicyCommand {
     /// Parse them and check them against the schema
     Check,
     /// Decide one call and say which policies decided; ends with 1 where it is denied
-    Explain(Explain),
+    Explain(Box<Explain>),
     /// Print every task against every tool
     Matrix,
 }

@@ -44,8 +44,8 @@ impl Place {
             column: column + 1,
             width: width.clamp(1, line.chars().count().saturating_sub(column).max(1)),
             text: clean(line),
-            message: clean_long(&message),
-            help: help.map(|help| clean_long(&help)),
+            message: clean_long(message),
+            help: help.map(clean_long),
         }
     }
 }
@@ -81,8 +81,9 @@ impl Problem {
 }
 
 /// Names and values come from a file: what steers a terminal is taken out, and nothing is cut.
-fn clean_long(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
+fn clean_long(mut text: String) -> String {
+    text.retain(|c| !c.is_control());
+    text
 }
 
 impl fmt::Display for Problem {

@@ -11,10 +11,7 @@ const LONGEST_LINE: usize = 4096;
 pub(crate) async fn forward(role: &'static str, stream: impl AsyncRead + Unpin) {
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
-    loop {
-        let Ok(read) = reader.fill_buf().await else {
-            break;
-        };
+    while let Ok(read) = reader.fill_buf().await {
         if read.is_empty() {
             break;
         }
