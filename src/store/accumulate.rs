@@ -45,7 +45,7 @@ pub(crate) struct Accumulator {
     cells: Vec<Cell>,
     samples: u64,
     newest: Option<i64>,
-    /// The sample before, for rates.
+    /// The sample before, for rates; and the one that [`Self::part`] put aside.
     before: Option<Point>,
     parted: Option<Point>,
 }
@@ -89,17 +89,7 @@ impl Accumulator {
             return;
         }
         self.note(1, point.wall);
-        let row = Row {
-            bucket: point.wall,
-            count: 1,
-            min: point.value,
-            max: point.value,
-            sum: point.value,
-            last: point.value,
-            last_at: point.wall,
-            increase: 0.0,
-            span: 0,
-        };
+        let row = Row::of(point.wall, &point);
         match self.aggregation {
             Aggregation::Rate => {
                 if let Some((increase, span)) =
@@ -130,15 +120,9 @@ impl Accumulator {
             grown.filter(|_| counts && self.aggregation == Aggregation::Rate)
         {
             let row = Row {
-                bucket,
-                count: 0,
-                min: first.value,
-                max: first.value,
-                sum: 0.0,
-                last: first.value,
-                last_at: first.wall,
                 increase,
                 span,
+                ..Row::of(bucket, &first)
             };
             self.add(&row);
         }

@@ -56,7 +56,7 @@ pub fn write(dir: &Path, inventory: &Inventory) -> Result<(), StoreError> {
         .map_err(|source| StoreError::io("sync", dir, source))
 }
 
-/// Reads the inventory that [`write`] writes; parses it again only when the file was replaced.
+/// Reads the inventory that [`write()`] writes; parses it again only when the file was replaced.
 #[derive(Debug)]
 pub struct InventoryFile {
     path: PathBuf,

@@ -3,8 +3,8 @@
 //! First it is found out, newest file first, which series match and what reading them costs; then the steps are fixed;
 //! then the files are read in the order in which they were written, each series' rows one after the other.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +15,13 @@ use glasshouse_core::reader::{
 use glasshouse_core::time::Timestamp;
 
 use crate::accumulate::{Accumulator, Steps, fit};
-use crate::bytes::wide;
 use crate::column::Column;
 use crate::error::{Malformed, StoreError};
-use crate::index::{Index, Place, SeriesEntry};
-use crate::merge::{is_counter, width};
+use crate::merge::width;
+use crate::plan::{Plan, PlannedSegment};
 use crate::record::interval_nanos;
 use crate::rollup::{Point, Rolled, floor};
-use crate::segment::{Footer, SegmentFile};
+use crate::segment::Footer;
 use crate::times::Times;
 use crate::view::{OpenHead, Snapshot, View, cover};
 
@@ -78,16 +77,16 @@ pub(crate) fn key(info: &SeriesInfo) -> (&str, &Labels) {
 }
 
 /// The question in nanoseconds.
-struct Asked {
-    from: i64,
-    to: i64,
+pub(crate) struct Asked {
+    pub(crate) from: i64,
+    pub(crate) to: i64,
     /// From here on files are read.
-    look_from: i64,
-    step: i64,
+    pub(crate) look_from: i64,
+    pub(crate) step: i64,
     /// The segments that hold the answer, without those beside the window.
-    chosen: Vec<Footer>,
+    pub(crate) chosen: Vec<Footer>,
     /// Raw segments of which only what rollups cannot give is read: the ends of the window.
-    edges: Vec<Footer>,
+    pub(crate) edges: Vec<Footer>,
 }
 
 impl Asked {
@@ -129,7 +128,7 @@ impl Asked {
         asked
     }
 
-    const fn overlaps(&self, oldest: i64, newest: i64) -> bool {
+    pub(crate) const fn overlaps(&self, oldest: i64, newest: i64) -> bool {
         self.look_from <= newest && oldest < self.to
     }
 
@@ -188,180 +187,7 @@ fn tier_for(step: i64) -> Resolution {
         .unwrap_or(Resolution::Raw)
 }
 
-/// What is to be read.
-#[derive(Default)]
-struct Plan<'a> {
-    keys: HashMap<(String, Labels), usize>,
-    /// As the newest file describes them.
-    infos: Vec<Arc<SeriesInfo>>,
-    /// Newest first.
-    heads: Vec<(&'a OpenHead, BTreeMap<u32, usize>)>,
-    /// Newest first.
-    segments: Vec<PlannedSegment>,
-    edges: Vec<PlannedSegment>,
-    bytes: u64,
-    too_large: bool,
-}
-
-struct PlannedSegment {
-    file: SegmentFile,
-    /// Places of times, by collector.
-    times: Vec<Place>,
-    blocks: Vec<PlannedBlock>,
-}
-
-struct PlannedBlock {
-    key: usize,
-    collector: usize,
-    block: Place,
-    counter: bool,
-}
-
-impl PlannedSegment {
-    /// The times block of a collector.
-    fn times(&self, collector: usize) -> Result<Vec<u8>, StoreError> {
-        let place = self.times.get(collector).copied();
-        let nowhere = || Malformed("the index points nowhere").inside(&self.file.path);
-        self.file.block(place.ok_or_else(nowhere)?)
-    }
-}
-
-impl<'a> Plan<'a> {
-    fn find(
-        &mut self,
-        view: &View,
-        snapshot: &'a Snapshot,
-        query: &RangeQuery,
-        asked: &Asked,
-    ) -> Result<(), StoreError> {
-        for head in snapshot.heads.iter().rev() {
-            self.find_head(head, query, asked);
-        }
-        // All are opened before any is read, so that what a merge replaces meanwhile can still be read.
-        let open = |footer: &Footer| SegmentFile::open_known(&view.dir, *footer);
-        let chosen: Vec<_> = asked
-            .chosen
-            .iter()
-            .rev()
-            .map(open)
-            .collect::<Result<_, _>>()?;
-        let edges: Vec<_> = asked
-            .edges
-            .iter()
-            .rev()
-            .map(open)
-            .collect::<Result<_, _>>()?;
-        for file in chosen {
-            if let Some(planned) = self.find_segment(view, file, query, asked)? {
-                self.segments.push(planned);
-            }
-        }
-        for file in edges {
-            if let Some(planned) = self.find_segment(view, file, query, asked)? {
-                self.edges.push(planned);
-            }
-        }
-        Ok(())
-    }
-
-    fn find_head(&mut self, head: &'a OpenHead, query: &RangeQuery, asked: &Asked) {
-        let overlaps = |bounds: Option<(i64, i64)>| {
-            bounds.is_some_and(|(oldest, newest)| asked.overlaps(oldest, newest))
-        };
-        if !overlaps(head.view.bounds) || !self.afford(head.view.cost(), query) {
-            return;
-        }
-        let mut wanted = BTreeMap::new();
-        for (reference, series) in head.view.defined() {
-            let info = &series.info;
-            if overlaps(series.bounds) && query.selector.matches(&info.metric, &info.labels) {
-                wanted.insert(reference, self.key(info));
-            }
-        }
-        self.heads.push((head, wanted));
-    }
-
-    fn find_segment(
-        &mut self,
-        view: &View,
-        file: SegmentFile,
-        query: &RangeQuery,
-        asked: &Asked,
-    ) -> Result<Option<PlannedSegment>, StoreError> {
-        if self.too_large {
-            return Ok(None);
-        }
-        let bytes = view.index(&file)?;
-        let inside = |error: Malformed| error.inside(&file.path);
-        let index = Index::parse(
-            &bytes,
-            SegmentFile::blocks_start(),
-            file.footer.index.offset,
-        )
-        .map_err(inside)?;
-        let mut found: Vec<SeriesEntry> = Vec::new();
-        let wanted = |metric: &str| {
-            query.selector.metrics.is_empty()
-                || query.selector.metrics.iter().any(|name| name == metric)
-        };
-        let take = |entry: SeriesEntry| {
-            if asked.overlaps(entry.oldest, entry.newest)
-                && query
-                    .selector
-                    .matches(&entry.info.metric, &entry.info.labels)
-            {
-                found.push(entry);
-            }
-            Ok(())
-        };
-        index.each(wanted, take).map_err(inside)?;
-        let times: Vec<Place> = index
-            .collectors
-            .iter()
-            .map(|collector| collector.times)
-            .collect();
-        let mut cost = wide(bytes.len());
-        for (place, times) in times.iter().enumerate() {
-            if found.iter().any(|entry| entry.collector == place) {
-                cost = cost.saturating_add(wide(times.length));
-            }
-        }
-        for entry in &found {
-            cost = cost.saturating_add(wide(entry.block.length));
-        }
-        if !self.afford(cost, query) {
-            return Ok(None);
-        }
-        let blocks = found.iter().map(|entry| PlannedBlock {
-            key: self.key(&entry.info),
-            collector: entry.collector,
-            block: entry.block,
-            counter: is_counter(&entry.info),
-        });
-        let blocks = blocks.collect();
-        Ok(Some(PlannedSegment {
-            file,
-            times,
-            blocks,
-        }))
-    }
-
-    fn afford(&mut self, cost: u64, query: &RangeQuery) -> bool {
-        self.bytes = self.bytes.saturating_add(cost);
-        self.too_large |= self.bytes > query.budget.bytes;
-        !self.too_large
-    }
-
-    fn key(&mut self, info: &Arc<SeriesInfo>) -> usize {
-        let next = self.infos.len();
-        let key = (info.metric.clone(), info.labels.clone());
-        let key = *self.keys.entry(key).or_insert(next);
-        if key == next {
-            self.infos.push(Arc::clone(info));
-        }
-        key
-    }
-
+impl Plan<'_> {
     /// One accumulator a series, for the first `shown` in the order of metric and labels.
     fn accumulators(
         &self,

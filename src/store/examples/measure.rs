@@ -90,6 +90,7 @@ fn main() -> Outcome<()> {
         begun.elapsed()
     )?;
     writeln!(out, "merged: {:#?}", stat(&dir)?)?;
+    memory(&mut out)?;
     let reader = StoreReader::open(&dir);
     for (step, aggregation) in [
         (1, Aggregation::Mean),
@@ -121,6 +122,11 @@ fn main() -> Outcome<()> {
             begun.elapsed()
         )?;
     }
+    memory(&mut out)?;
+    Ok(())
+}
+
+fn memory(out: &mut impl Write) -> Outcome<()> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     for line in status
         .lines()

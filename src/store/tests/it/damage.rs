@@ -293,6 +293,7 @@ fn what_does_not_fit_is_refused_and_the_store_goes_on() {
 #[test]
 fn retention_forgets_by_age_and_by_bytes_and_never_what_is_new() {
     let settings = |bytes, raw| StoreSettings {
+        shard: Duration::from_secs(600),
         retention: Retention {
             raw: Duration::from_secs(raw),
             minute: Duration::from_secs(8000),
