@@ -6,7 +6,8 @@ use glasshouse_core::access::{Usage, UsageKey};
 use glasshouse_core::audit::AuditSink as _;
 
 use crate::testing::{State, at, decision, outcome, small_segments};
-use crate::{AuditError, AuditLog, AuditSettings, usage, verify};
+use crate::usage::usage;
+use crate::{AuditError, AuditLog, AuditSettings, verify};
 
 #[test]
 fn records_are_readable_lines_and_outlive_restarts() {
@@ -113,7 +114,7 @@ fn zeros_at_the_end_are_cut_but_damage_in_the_middle_is_not_covered_up() {
 fn a_full_log_refuses_says_so_and_goes_on_once_there_is_room() {
     let state = State::new();
     let settings = AuditSettings {
-        most_bytes: Some(3_000),
+        most_bytes: 3_000,
         ..AuditSettings::default()
     };
     let log = state.open(settings);
@@ -196,8 +197,8 @@ fn many_threads_write_whole_lines() {
     // one opening, one summary at once and one at the end
     assert_eq!(report.records, 803);
     let key = UsageKey {
+        issuer: "https://issuer.example".to_owned(),
         subject: "ada".to_owned(),
-        client: "client".to_owned(),
         task: "capacity-review".to_owned(),
     };
     let used = usage(&state.audit(), at(0)).unwrap();

@@ -11,12 +11,12 @@ use crate::record::Line;
 use crate::segments::{AUDIT, Lines, Next, Segment, list};
 use crate::text::parse_time;
 
-/// Calls and rows that policies allowed since then, by person, client and task. Methods that need no policy (a list, a
+/// Calls and rows that policies allowed since then, by issuer, person and task. Methods that need no policy (a list, a
 /// ping) are no calls. A folder without a log has no use.
 ///
 /// # Errors
 /// [`AuditError`] where the log cannot be read or a record is damaged: a budget that cannot be counted is no budget.
-pub fn usage(folder: &Path, since: Timestamp) -> Result<BTreeMap<UsageKey, Usage>, AuditError> {
+pub(crate) fn usage(folder: &Path, since: Timestamp) -> Result<BTreeMap<UsageKey, Usage>, AuditError> {
     let mut usage = BTreeMap::new();
     let segments = list(folder, AUDIT)?;
     let mut newer = segments.iter().skip(1);
@@ -57,8 +57,8 @@ fn count(
             continue;
         };
         let key = UsageKey {
+            issuer: decision.issuer,
             subject: decision.subject,
-            client: decision.client,
             task: decision.task,
         };
         let used = usage.entry(key).or_default();

@@ -167,18 +167,19 @@ pub struct Bounds {
     pub rows: u64,
 }
 
-/// Whose use is counted together: a person, through one client, for one task, over however many tokens.
+/// Whose use is counted together: a person, as one issuer knows them, for one task, over however many tokens and clients.
+/// The client is not part of it: whoever registers one more would begin anew.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UsageKey {
+    /// `iss` of the token: `alice` at one issuer is not `alice` at another.
+    pub issuer: String,
     /// `sub` of the token.
     pub subject: String,
-    /// `client_id` of the token.
-    pub client: String,
     /// The task, without its prefix; empty where there is none.
     pub task: String,
 }
 
-/// What a grant has used: counted over its subject, client and task in the last 24 h.
+/// What a grant has used: counted over its issuer, subject and task in the last 24 h.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Calls that were allowed.

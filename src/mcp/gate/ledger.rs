@@ -103,8 +103,8 @@ mod tests {
 
     fn key(subject: &str) -> UsageKey {
         UsageKey {
+            issuer: "https://issuer.example".to_owned(),
             subject: subject.to_owned(),
-            client: "client".to_owned(),
             task: "task".to_owned(),
         }
     }

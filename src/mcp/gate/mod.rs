@@ -289,8 +289,8 @@ impl Gate {
             };
         };
         let key = UsageKey {
+            issuer: question.principal.issuer.clone(),
             subject: question.principal.subject.clone(),
-            client: question.principal.client.clone(),
             task: task.clone(),
         };
         let Ok(mut ledger) = self.ledger.lock() else {

@@ -199,8 +199,8 @@ fn a_budget_of_calls_ends_and_comes_back_after_a_day() {
     fake.most_calls.store(2, Ordering::Relaxed);
     let mut world = fake.world();
     let key = UsageKey {
+        issuer: "https://issuer.example".to_owned(),
         subject: "ann".to_owned(),
-        client: "client-1".to_owned(),
         task: "node-health".to_owned(),
     };
     world.usage.insert(key, Usage { calls: 1, rows: 0 });
@@ -213,6 +213,21 @@ fn a_budget_of_calls_ends_and_comes_back_after_a_day() {
     answered(call_as(&gate, bob, "hardware_inventory", &json!({})));
     fake.advance(24 * 3600 + 61);
     answered(call(&gate, HEALTH, "hardware_inventory", &json!({})));
+}
+
+#[test]
+fn a_budget_is_of_a_person_at_an_issuer_and_not_of_a_client() {
+    let fake = Fake::new();
+    fake.most_calls.store(1, Ordering::Relaxed);
+    let gate = Gate::new(fake.world());
+    answered(call(&gate, HEALTH, "node_snapshot", &json!({})));
+    let mut registered_anew = principal(HEALTH);
+    registered_anew.client = "client-2".to_owned();
+    let called = call_as(&gate, registered_anew, "node_snapshot", &json!({}));
+    assert!(matches!(called, Called::Denied { .. }), "{called:?}");
+    let mut of_another_issuer = principal(HEALTH);
+    of_another_issuer.issuer = "https://other.example".to_owned();
+    answered(call_as(&gate, of_another_issuer, "node_snapshot", &json!({})));
 }
 
 fn view(fake: &Arc<Fake>, metrics: Option<&[&str]>, rows: u64) -> View {
