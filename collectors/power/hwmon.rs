@@ -1,14 +1,17 @@
 //! Temperatures, voltages, currents, power, fans and energy of hardware monitoring chips, from `/sys/class/hwmon`.
 //!
 //! The number in `hwmon3` changes between boots. A chip is therefore named by its driver and the device behind it
-//! (`coretemp@coretemp.0`), and where two share even that, numbered from the second on.
+//! (`coretemp@coretemp.0`, `nvme@0000:17:00.0`), and where two share even that, numbered from the second on in the order
+//! of their places in `/sys/devices`.
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::failure::{CollectError, FailureReason};
 use glasshouse_core::metric::MetricDefinition;
 use glasshouse_core::options::{OptionDefault, OptionDefinition, Options};
 use glasshouse_core::sample::Value;
-use glasshouse_sysfs::{KeptFile, Patterns, ReadBuffer, Spec, SysRoot, optional, unique_names};
+use glasshouse_sysfs::{
+    KeptFile, Patterns, ReadBuffer, Spec, SysRoot, optional, stable_device, unique_names,
+};
 
 use crate::metrics::{
     CURRENT, ENERGY, FAN_SPEED, POWER, POWER_LIMIT, TEMPERATURE, TEMPERATURE_LIMIT, VOLTAGE,
@@ -67,7 +70,12 @@ struct Kind {
     /// Files with limits, and the word for each.
     limits: &'static [(&'static str, &'static str)],
     limit: Option<&'static MetricDefinition>,
+    /// Whether its metric serves all kinds of parts, so that the kind is a label.
+    typed: bool,
 }
+
+/// Labels of a sensor before its type.
+const UNTYPED_LABELS: usize = 3;
 
 const MILLI: f64 = 1000.0;
 const MICRO: f64 = 1_000_000.0;
@@ -84,6 +92,7 @@ static KINDS: [Kind; 6] = [
             ("emergency", "high.emergency"),
         ],
         limit: Some(&METRICS[1]),
+        typed: false,
     },
     Kind {
         stem: "in",
@@ -92,6 +101,7 @@ static KINDS: [Kind; 6] = [
         divisor: MILLI,
         limits: &[],
         limit: None,
+        typed: false,
     },
     Kind {
         stem: "curr",
@@ -100,6 +110,7 @@ static KINDS: [Kind; 6] = [
         divisor: MILLI,
         limits: &[],
         limit: None,
+        typed: false,
     },
     Kind {
         stem: "power",
@@ -108,6 +119,7 @@ static KINDS: [Kind; 6] = [
         divisor: MICRO,
         limits: &[("cap", "cap"), ("crit", "high.critical")],
         limit: Some(&METRICS[5]),
+        typed: true,
     },
     Kind {
         stem: "fan",
@@ -116,6 +128,7 @@ static KINDS: [Kind; 6] = [
         divisor: 1.0,
         limits: &[],
         limit: None,
+        typed: false,
     },
     Kind {
         stem: "energy",
@@ -124,6 +137,7 @@ static KINDS: [Kind; 6] = [
         divisor: MICRO,
         limits: &[],
         limit: None,
+        typed: true,
     },
 ];
 
@@ -142,6 +156,8 @@ struct Sensor {
     id: String,
     name: String,
     chip: String,
+    /// The `hw.type` of what the chip is in.
+    part: &'static str,
     reading: KeptFile,
     /// Says 1 while the sensor is broken or not connected.
     fault: Option<KeptFile>,
@@ -168,7 +184,12 @@ impl Collector for Hwmon {
 
 impl Sensor {
     fn write(&mut self, buffer: &mut ReadBuffer, out: &mut dyn SampleWriter) {
-        let labels = [&*self.id, &*self.name, &*self.chip];
+        let typed = [&*self.id, &*self.name, &*self.chip, self.part];
+        let labels = if self.kind.typed {
+            &typed
+        } else {
+            typed.get(..UNTYPED_LABELS).unwrap_or_default()
+        };
         let broken = match self.fault.as_mut().map(|fault| fault.read_u64(buffer)) {
             Some(Ok(fault)) => fault != 0,
             Some(Err(error)) => {
@@ -179,14 +200,14 @@ impl Sensor {
         };
         let reading = optional(self.reading.read_i64(buffer));
         match reading {
-            _ if broken => out.absent(self.kind.metric, &labels, FailureReason::Unsupported),
+            _ if broken => out.absent(self.kind.metric, labels, FailureReason::Unsupported),
             Ok(Some(number)) => {
                 let value = Value::F64(divided(number, self.kind.divisor));
-                out.sample(self.kind.metric, &labels, value);
+                out.sample(self.kind.metric, labels, value);
             }
             Ok(None) => {}
             Err(error) => {
-                out.absent(self.kind.metric, &labels, error.reason);
+                out.absent(self.kind.metric, labels, error.reason);
                 out.failure(error);
             }
         }
@@ -212,45 +233,115 @@ fn find(
     exclude: &Patterns,
     out: &mut dyn SampleWriter,
 ) -> Result<Vec<Sensor>, CollectError> {
-    let mut chips: Vec<(String, String)> = Vec::new();
+    let mut chips: Vec<Chip> = Vec::new();
     for name in optional(root.list(DIRECTORY))?.unwrap_or_default() {
         let directory = format!("{DIRECTORY}/{name}");
         match root.read_optional_trimmed(&format!("{directory}/name")) {
             Ok(driver) => {
                 let driver = driver.unwrap_or_else(|| "unknown".to_owned());
                 if !exclude.matches(&driver) {
-                    chips.push((stable_name(root, &directory, driver), directory));
+                    chips.push(Chip::new(root, directory, &driver));
                 }
             }
             Err(error) => out.failure(error),
         }
     }
-    // in the order of their names, so that the numbering does not depend on the order of discovery alone
-    chips.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut names: Vec<String> = chips.iter().map(|(name, _)| name.clone()).collect();
+    // by name and place, so that the numbering does not depend on the order of discovery alone
+    chips.sort_by(|a, b| (&a.name, &a.place).cmp(&(&b.name, &b.place)));
+    let mut names: Vec<String> = chips.iter().map(|chip| chip.name.clone()).collect();
     unique_names(&mut names);
     let mut sensors = Vec::new();
-    for (chip, (_, directory)) in names.iter().zip(&chips) {
-        match root.list(directory) {
-            Ok(files) => sensors.extend(find_sensors(root, chip, directory, &files, out)),
+    for (name, chip) in names.into_iter().zip(chips) {
+        let chip = Chip { name, ..chip };
+        match root.list(&chip.directory) {
+            Ok(files) => sensors.extend(find_sensors(root, &chip, &files, out)),
             Err(error) => out.failure(error),
         }
     }
     Ok(sensors)
 }
 
-/// `coretemp@coretemp.0`, `nvme@nvme0`, or the driver alone where no device stands behind the chip.
-fn stable_name(root: &SysRoot, directory: &str, driver: String) -> String {
-    match root.link_name(&format!("{directory}/device")) {
-        Some(device) => format!("{driver}@{device}"),
-        None => driver,
+#[derive(Debug)]
+struct Chip {
+    name: String,
+    /// Where it stands in `/sys/devices`, without its own number; empty where its class folder is no link.
+    place: String,
+    directory: String,
+    part: &'static str,
+}
+
+impl Chip {
+    /// Named `coretemp@coretemp.0`, `nvme@0000:17:00.0`, or by the driver alone where no device stands behind it.
+    fn new(root: &SysRoot, directory: String, driver: &str) -> Self {
+        let place = root.link_target(&directory).unwrap_or_default();
+        let place = place.rsplit_once('/').map_or("", |(place, _)| place);
+        // classes of devices have a folder between, unless the device is of a class itself
+        let place = place.strip_suffix("/hwmon").unwrap_or(place).to_owned();
+        let device = if place.is_empty() {
+            root.link_name(&format!("{directory}/device"))
+        } else {
+            stable_device(&place)
+        };
+        let name = device.map_or_else(|| driver.to_owned(), |device| format!("{driver}@{device}"));
+        Self {
+            name,
+            place,
+            directory,
+            part: part(driver),
+        }
     }
+}
+
+/// Drivers whose chips measure power or energy, and the `hw.type` of the part that they are in.
+const PARTS: [(&str, &[&str]); 7] = [
+    (
+        "cpu",
+        &[
+            "amd_energy",
+            "coretemp",
+            "fam15h_power",
+            "k10temp",
+            "zenpower",
+        ],
+    ),
+    ("enclosure", &["power_meter"]),
+    ("gpu", &["amdgpu", "i915", "nouveau", "radeon", "xe"]),
+    ("memory", &["jc42", "spd5118"]),
+    ("network", &["bnxt_en", "ice", "iwlwifi*", "mlx5", "nfp"]),
+    ("physical_disk", &["drivetemp", "nvme"]),
+    (
+        "power_supply",
+        &[
+            "acbel_fsg032",
+            "bel-pfe",
+            "bpa-rs600",
+            "cffps*",
+            "corsairpsu",
+            "crps",
+            "dps*",
+            "fsp*",
+            "pfe*",
+            "pmbus",
+        ],
+    ),
+];
+
+fn part(driver: &str) -> &'static str {
+    let known = |names: &&[&str]| {
+        names.iter().any(|name| match name.strip_suffix('*') {
+            Some(start) => driver.starts_with(start),
+            None => driver == *name,
+        })
+    };
+    PARTS
+        .iter()
+        .find(|(_, names)| known(names))
+        .map_or("other", |(part, _)| part)
 }
 
 fn find_sensors(
     root: &SysRoot,
-    chip: &str,
-    directory: &str,
+    chip: &Chip,
     files: &[String],
     out: &mut dyn SampleWriter,
 ) -> Vec<Sensor> {
@@ -260,6 +351,7 @@ fn find_sensors(
         let Some((kind, channel)) = reading_of(file, &has) else {
             continue;
         };
+        let directory = &chip.directory;
         let path = |what: &str| format!("{directory}/{channel}_{what}");
         let label = root.read_optional_trimmed(&path("label"));
         let label = noted(label, out).unwrap_or_else(|| channel.to_owned());
@@ -273,9 +365,10 @@ fn find_sensors(
         }
         sensors.push(Sensor {
             kind,
-            id: format!("{chip}/{channel}"),
+            id: format!("{}/{channel}", chip.name),
             name: label,
-            chip: chip.to_owned(),
+            chip: chip.name.clone(),
+            part: chip.part,
             reading: KeptFile::attribute(root, &format!("{directory}/{file}")),
             fault: has(&format!("{channel}_fault"))
                 .then(|| KeptFile::attribute(root, &path("fault"))),

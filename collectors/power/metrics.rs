@@ -5,6 +5,9 @@ use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, Metri
 /// What every series here carries: which sensor, what people call it, and what it belongs to.
 pub(crate) const SENSOR: &[LabelDefinition] = &[ID, NAME, PARENT];
 
+/// As [`SENSOR`], and what kind of part it is, which OpenTelemetry wants where one metric serves all kinds.
+pub(crate) const TYPED_SENSOR: &[LabelDefinition] = &[ID, NAME, PARENT, TYPE];
+
 /// As [`SENSOR`], and which limit.
 pub(crate) const LIMIT: &[LabelDefinition] = &[ID, NAME, PARENT, LIMIT_TYPE];
 
@@ -19,6 +22,10 @@ const NAME: LabelDefinition = LabelDefinition {
 const PARENT: LabelDefinition = LabelDefinition {
     key: "hw.parent",
     help: "The part that the sensor belongs to.",
+};
+const TYPE: LabelDefinition = LabelDefinition {
+    key: "hw.type",
+    help: "What kind of part it is, e.g. `cpu`, `memory`, `power_supply`, `enclosure`; `other` where nothing says.",
 };
 const LIMIT_TYPE: LabelDefinition = LabelDefinition {
     key: "hw.limit_type",
@@ -87,7 +94,7 @@ pub(crate) const POWER: MetricDefinition = gauge(
     "W",
     "Power that a sensor shows, averaged by the sensor where it can.",
     "Not the power of the machine: it is what passes this sensor.",
-    SENSOR,
+    TYPED_SENSOR,
     "/sys/class/hwmon/*/power*_{average,input}",
 );
 
@@ -114,9 +121,9 @@ pub(crate) const ENERGY: MetricDefinition = MetricDefinition {
     ..gauge(
         "hw.energy",
         "J",
-        "Energy that the part used since its counter began; its rate is the power.",
-        "Not since boot: the hardware's counter wraps, which is unwrapped here only while the collector runs.",
-        SENSOR,
+        "Energy that the part used since the count began; its rate is the power.",
+        "Not since boot: powercap's is counted from the first reading of the collector on, a chip's by the chip.",
+        TYPED_SENSOR,
         "/sys/class/powercap/*/energy_uj, /sys/class/hwmon/*/energy*_input",
     )
 };

@@ -1,4 +1,8 @@
 //! Energy and power limits of packages, cores and memory, from powercap (RAPL of Intel and AMD).
+//!
+//! The register behind `energy_uj` wraps within minutes, so what it shows is not what was used. Told is the energy since
+//! the collector began, from zero on: a store takes a value below the last one for a counter that began anew, and adds
+//! all of it, so a restart that told the register's value would look like kilojoules in a second.
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::failure::CollectError;
@@ -72,6 +76,8 @@ struct Zone {
     /// What it measures, with its package: `package-0`, `package-0/dram`.
     name: String,
     parent: String,
+    /// Its `hw.type`.
+    kind: &'static str,
     energy: KeptFile,
     /// Microjoules; `None` where the kernel does not tell.
     range: Option<u64>,
@@ -80,18 +86,18 @@ struct Zone {
     limits: Vec<(String, f64)>,
 }
 
-/// A counter that goes on where the hardware's begins anew.
+/// What was counted since the first reading, going on where the hardware's counter begins anew.
 #[derive(Clone, Copy, Debug, Default)]
 struct Unwrapped {
-    last: u64,
+    /// `None` before the first reading.
+    last: Option<u64>,
     total: u64,
 }
 
 impl Collector for Rapl {
     fn collect(&mut self, out: &mut dyn SampleWriter) -> Result<Presence, CollectError> {
         if self.runs.is_multiple_of(RUNS_BETWEEN_LOOKS) {
-            let before = std::mem::take(&mut self.zones);
-            self.zones = find(&self.root, &before, out)?;
+            self.look(out)?;
         }
         self.runs = self.runs.wrapping_add(1);
         if self.zones.is_empty() {
@@ -105,17 +111,34 @@ impl Collector for Rapl {
     }
 }
 
+impl Rapl {
+    /// Looks for zones. One that was known and cannot be looked at now stays as it was, and so do all of them where
+    /// the directory cannot be listed.
+    fn look(&mut self, out: &mut dyn SampleWriter) -> Result<(), CollectError> {
+        match optional(self.root.list(DIRECTORY)) {
+            Ok(ids) => {
+                let before = std::mem::take(&mut self.zones);
+                self.zones = find(&self.root, &ids.unwrap_or_default(), before, out);
+            }
+            Err(error) if self.zones.is_empty() => return Err(error),
+            Err(error) => out.failure(error),
+        }
+        Ok(())
+    }
+}
+
 impl Zone {
     fn write(&mut self, buffer: &mut ReadBuffer, out: &mut dyn SampleWriter) {
         let labels = [&*self.id, &*self.name, &*self.parent];
+        let typed = [&*self.id, &*self.name, &*self.parent, self.kind];
         match optional(self.energy.read_u64(buffer)) {
             Ok(Some(microjoules)) => {
                 let total = self.unwrapped.advance(microjoules, self.range);
-                out.sample(ENERGY_USED, &labels, Value::F64(ratio(total, MICRO)));
+                out.sample(ENERGY_USED, &typed, Value::F64(ratio(total, MICRO)));
             }
             Ok(None) => {}
             Err(error) => {
-                out.absent(ENERGY_USED, &labels, error.reason);
+                out.absent(ENERGY_USED, &typed, error.reason);
                 out.failure(error);
             }
         }
@@ -130,42 +153,49 @@ impl Zone {
 }
 
 impl Unwrapped {
-    /// The total after a reading. A reading below the last one is one wrap, where the range is known and fits.
+    /// The total after a reading. A reading below the last one is one wrap, where the range is known and fits; where
+    /// it is not, nobody knows what was used meanwhile, and nothing is added.
     fn advance(&mut self, reading: u64, range: Option<u64>) -> u64 {
-        let step = match reading.checked_sub(self.last) {
+        let last = self.last.replace(reading).unwrap_or(reading);
+        let step = match reading.checked_sub(last) {
             Some(step) => Some(step),
             None => range
-                .and_then(|range| range.checked_sub(self.last))
+                .and_then(|range| range.checked_sub(last))
                 .map(|left| left.saturating_add(reading)),
         };
-        self.total = step.map_or(reading, |step| self.total.saturating_add(step));
-        self.last = reading;
+        self.total = self.total.saturating_add(step.unwrap_or(0));
         self.total
     }
 }
 
 fn find(
     root: &SysRoot,
-    before: &[Zone],
+    ids: &[String],
+    mut before: Vec<Zone>,
     out: &mut dyn SampleWriter,
-) -> Result<Vec<Zone>, CollectError> {
+) -> Vec<Zone> {
     let mut zones: Vec<Zone> = Vec::new();
-    for id in optional(root.list(DIRECTORY))?.unwrap_or_default() {
+    for id in ids {
         // the control types (`intel-rapl`, `dtpm`) stand among their zones
         if !id.contains(':') || !root.exists(&format!("{DIRECTORY}/{id}/energy_uj")) {
             continue;
         }
-        match zone(root, &id, &zones, out) {
+        let known = before.iter().position(|known| known.id == *id);
+        let known = known.map(|index| before.swap_remove(index));
+        match zone(root, id, &zones, out) {
             Ok(mut zone) => {
-                if let Some(known) = before.iter().find(|known| known.id == id) {
+                if let Some(known) = known {
                     zone.unwrapped = known.unwrapped;
                 }
                 zones.push(zone);
             }
-            Err(error) => out.failure(error),
+            Err(error) => {
+                out.failure(error);
+                zones.extend(known);
+            }
         }
     }
-    Ok(zones)
+    zones
 }
 
 /// Zones before it in the list hold its parent: `intel-rapl:0` sorts before `intel-rapl:0:1`.
@@ -177,6 +207,7 @@ fn zone(
 ) -> Result<Zone, CollectError> {
     let directory = format!("{DIRECTORY}/{id}");
     let own_name = root.read_trimmed(&format!("{directory}/name"))?;
+    let kind = kind(&own_name);
     let parent = id.rsplit_once(':').map_or("", |(parent, _)| parent);
     let name = match known.iter().find(|zone| zone.id == parent) {
         Some(parent) => format!("{}/{own_name}", parent.name),
@@ -187,11 +218,22 @@ fn zone(
         name: if name.is_empty() { id.to_owned() } else { name },
         id: id.to_owned(),
         parent: parent.to_owned(),
+        kind,
         energy: KeptFile::attribute(root, &format!("{directory}/energy_uj")),
         range: noted(range, out).filter(|range| *range > 0),
         unwrapped: Unwrapped::default(),
         limits: limits(root, &directory, out),
     })
+}
+
+/// The `hw.type` of a zone by its own name. All but these are parts of the processor: packages, dies, cores, uncore.
+fn kind(own_name: &str) -> &'static str {
+    match own_name {
+        "dram" => "memory",
+        // the whole platform
+        "psys" => "enclosure",
+        _ => "cpu",
+    }
 }
 
 fn limits(root: &SysRoot, directory: &str, out: &mut dyn SampleWriter) -> Vec<(String, f64)> {
@@ -225,18 +267,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrap_goes_on_and_a_reset_begins_anew() {
+    fn it_counts_from_the_first_reading_and_a_wrap_goes_on() {
         let mut counter = Unwrapped::default();
         let range = Some(1000);
-        assert_eq!(counter.advance(900, range), 900);
-        assert_eq!(counter.advance(100, range), 1100);
-        assert_eq!(counter.advance(300, range), 1300);
+        assert_eq!(counter.advance(900, range), 0);
+        assert_eq!(counter.advance(100, range), 200);
+        assert_eq!(counter.advance(300, range), 400);
         // without a range nobody knows how much was lost
-        assert_eq!(counter.advance(200, None), 200);
+        assert_eq!(counter.advance(200, None), 400);
+        assert_eq!(counter.advance(260, None), 460);
         // a last reading outside the range cannot be a wrap
-        assert_eq!(counter.advance(5000, range), 5000);
-        assert_eq!(counter.advance(7, range), 7);
+        assert_eq!(counter.advance(5260, range), 5460);
+        assert_eq!(counter.advance(7, range), 5460);
+        assert_eq!(counter.advance(8, range), 5461);
         let mut huge = Unwrapped::default();
+        huge.advance(0, Some(u64::MAX));
         huge.advance(u64::MAX, Some(u64::MAX));
         assert_eq!(huge.advance(5, Some(u64::MAX)), u64::MAX);
     }

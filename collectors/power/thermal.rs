@@ -5,7 +5,9 @@ use glasshouse_core::failure::{CollectError, FailureReason};
 use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::{OptionDefault, OptionDefinition, Options};
 use glasshouse_core::sample::Value;
-use glasshouse_sysfs::{KeptFile, Patterns, ReadBuffer, Spec, SysRoot, optional, unique_names};
+use glasshouse_sysfs::{
+    KeptFile, Patterns, ReadBuffer, Spec, SysRoot, optional, stable_device, unique_names,
+};
 
 use crate::metrics::TEMPERATURE;
 
@@ -46,7 +48,7 @@ const MILLI: f64 = 1000.0;
 const COOLING_LABELS: &[LabelDefinition] = &[
     LabelDefinition {
         key: "hw.id",
-        help: "The type of the cooling device, numbered from the second of a type on.",
+        help: "The type of the cooling device and, where firmware names it, which; equal ones numbered from the second on.",
     },
     LabelDefinition {
         key: "hw.name",
@@ -62,7 +64,8 @@ const fn level(
 ) -> MetricDefinition {
     MetricDefinition {
         name,
-        unit: "1",
+        // a share it is not, and unit `1` would be called one
+        unit: "{level}",
         kind: MetricKind::Gauge,
         value: ValueType::F64,
         help,
@@ -104,6 +107,8 @@ struct Thermal {
 
 #[derive(Debug)]
 struct Reading {
+    /// The type as the kernel says it.
+    kind: String,
     id: String,
     name: String,
     file: KeptFile,
@@ -176,10 +181,7 @@ impl Thermal {
         let levels = self.readings(of("cooling_device"), "cur_state", out);
         self.cooling = levels
             .into_iter()
-            .filter(|level| {
-                let kind = level.id.split('#').next().unwrap_or_default();
-                !self.exclude.matches(kind)
-            })
+            .filter(|level| !self.exclude.matches(&level.kind))
             .map(|level| Cooling {
                 limit: KeptFile::attribute(
                     &self.root,
@@ -207,15 +209,29 @@ impl Thermal {
                 Err(error) => out.failure(error),
             }
         }
-        let mut ids: Vec<String> = found.iter().map(|(kind, _)| kind.clone()).collect();
+        let mut ids: Vec<String> = found
+            .iter()
+            .map(|(kind, name)| self.stable_name(kind, name))
+            .collect();
         unique_names(&mut ids);
         ids.into_iter()
             .zip(found)
-            .map(|(id, (_, name))| Reading {
+            .map(|(id, (kind, name))| Reading {
+                kind,
                 id,
                 name: name.clone(),
                 file: KeptFile::attribute(&self.root, &format!("{DIRECTORY}/{name}/{file}")),
             })
             .collect()
+    }
+
+    /// `acpitz@LNXTHERM:00`, or the type alone where no device stands behind it: the kernel's own number is the order
+    /// in which it found them.
+    fn stable_name(&self, kind: &str, name: &str) -> String {
+        let device = self.root.link_target(&format!("{DIRECTORY}/{name}/device"));
+        match device.as_deref().and_then(stable_device) {
+            Some(device) => format!("{kind}@{device}"),
+            None => kind.to_owned(),
+        }
     }
 }

@@ -8,6 +8,7 @@ mod buffer;
 mod capacity;
 #[cfg(feature = "compliance")]
 pub mod compliance;
+mod devices;
 mod host;
 mod kept;
 mod names;
@@ -17,6 +18,7 @@ mod spec;
 
 pub use buffer::ReadBuffer;
 pub use capacity::{Capacity, capacity};
+pub use devices::stable_device;
 pub use host::architecture;
 pub use kept::KeptFile;
 pub use names::{Patterns, unique_names};

@@ -147,13 +147,19 @@ impl SysRoot {
     /// `None` where there is no such link. Where it leads to is not visited.
     #[must_use]
     pub fn link_name(&self, path: &str) -> Option<String> {
+        let target = self.link_target(path)?;
+        Some(target.rsplit('/').next()?.to_owned())
+    }
+
+    /// Where a symbolic link points, as it is written; `None` where there is no such link. It is not visited.
+    #[must_use]
+    pub fn link_target(&self, path: &str) -> Option<String> {
         let (directory, name) = path.rsplit_once('/')?;
         let directory = self
             .open_with(directory, OFlags::DIRECTORY | OFlags::PATH)
             .ok()?;
         let target = rustix::fs::readlinkat(directory, name, Vec::new()).ok()?;
-        let target = target.to_str().ok()?;
-        Some(target.rsplit('/').next()?.to_owned())
+        Some(target.to_str().ok()?.to_owned())
     }
 
     /// Whether something exists there (a dangling link does not).

@@ -94,14 +94,151 @@ fn energy_goes_on_over_a_wrap_and_over_a_look_for_zones() {
     let mut read = |microjoules: &str| {
         std::fs::write(&energy, microjoules).unwrap();
         let recording = Recording::of(rapl.as_mut());
-        recording.value("hw.energy", &["intel-rapl:0", "package-0", "intel-rapl"])
+        energy_told(&recording)
     };
-    assert_eq!(read("900000"), Some(0.9));
-    assert_eq!(read("100000"), Some(1.1));
+    assert_eq!(read("900000"), Some(0.0));
+    assert_eq!(read("100000"), Some(0.2));
     for _ in 0..25 {
-        assert_eq!(read("100000"), Some(1.1));
+        assert_eq!(read("100000"), Some(0.2));
     }
-    assert_eq!(read("50000"), Some(2.05));
+    assert_eq!(read("50000"), Some(1.15));
+}
+
+fn energy_told(recording: &Recording) -> Option<f64> {
+    recording.value(
+        "hw.energy",
+        &["intel-rapl:0", "package-0", "intel-rapl", "cpu"],
+    )
+}
+
+/// A store adds what stands above zero after a restart: the register's own value would be a huge growth.
+#[test]
+fn a_restart_and_a_failed_look_for_zones_are_no_growth() {
+    let (tree, energy) = rapl_tree("900000\n");
+    let restarted = record(collector("rapl"), tree.path());
+    assert_eq!(energy_told(&restarted), Some(0.0));
+
+    let mut rapl = collector("rapl").build(tree.path(), &Options::default());
+    let mut told = Vec::new();
+    let name = energy.with_file_name("name");
+    for run in 0..30_u32 {
+        // runs 10 to 19 begin with a look that fails
+        match run {
+            9 => std::fs::write(&name, b"\xff").unwrap(),
+            19 => std::fs::write(&name, "package-0\n").unwrap(),
+            _ => {}
+        }
+        std::fs::write(&energy, (100_000 + run * 1000).to_string()).unwrap();
+        told.push(energy_told(&Recording::of(rapl.as_mut())));
+    }
+    let expected: Vec<Option<f64>> = (0..30).map(|run| Some(f64::from(run) / 1000.0)).collect();
+    assert_eq!(told, expected);
+}
+
+/// The kernel counts NVMe controllers and I2C buses as it finds them; their PCI addresses are soldered.
+#[test]
+fn a_chip_behind_pci_is_named_by_its_address() {
+    let tree = tempfile::tempdir().unwrap();
+    let ids = |chips: &[(&str, &str, &str)]| -> Vec<String> {
+        std::fs::remove_dir_all(tree.path().join("sys")).ok();
+        let class = tree.path().join("sys/class/hwmon");
+        std::fs::create_dir_all(&class).unwrap();
+        for (driver, place, number) in chips {
+            let chip = tree.path().join("sys/devices").join(place).join(number);
+            std::fs::create_dir_all(&chip).unwrap();
+            std::fs::write(chip.join("name"), driver).unwrap();
+            std::fs::write(chip.join("power1_input"), "1000000\n").unwrap();
+            let target = format!("../../devices/{place}/{number}");
+            std::os::unix::fs::symlink(target, class.join(number)).unwrap();
+        }
+        let recording = record(collector("hwmon"), tree.path());
+        let samples = recording.samples.iter();
+        samples
+            .map(|sample| format!("{} {}", sample.labels[0], sample.labels[3]))
+            .collect()
+    };
+    let expected = [
+        "jc42/power1 memory",
+        "jc42#2/power1 memory",
+        "nvme@0000:17:00.0/power1 physical_disk",
+        "nvme@0000:18:00.0/power1 physical_disk",
+        "pmbus@0000:00:1f.4/0058/power1 power_supply",
+        "unheard_of@0000:00:1f.4/0059/power1 other",
+    ];
+    assert_eq!(
+        ids(&[
+            ("nvme", "pci0000:16/0000:17:00.0/nvme/nvme0", "hwmon0"),
+            ("nvme", "pci0000:16/0000:18:00.0/nvme/nvme1", "hwmon1"),
+            (
+                "pmbus",
+                "pci0000:00/0000:00:1f.4/i2c-3/3-0058/hwmon",
+                "hwmon2"
+            ),
+            (
+                "unheard_of",
+                "pci0000:00/0000:00:1f.4/i2c-3/3-0059/hwmon",
+                "hwmon3"
+            ),
+            ("jc42", "virtual/hwmon", "hwmon4"),
+            ("jc42", "virtual/hwmon", "hwmon5"),
+        ]),
+        expected
+    );
+    assert_eq!(
+        ids(&[
+            ("nvme", "pci0000:16/0000:17:00.0/nvme/nvme1", "hwmon7"),
+            ("nvme", "pci0000:16/0000:18:00.0/nvme/nvme0", "hwmon6"),
+            (
+                "pmbus",
+                "pci0000:00/0000:00:1f.4/i2c-1/1-0058/hwmon",
+                "hwmon1"
+            ),
+            (
+                "unheard_of",
+                "pci0000:00/0000:00:1f.4/i2c-1/1-0059/hwmon",
+                "hwmon0"
+            ),
+            ("jc42", "virtual/hwmon", "hwmon3"),
+            ("jc42", "virtual/hwmon", "hwmon2"),
+        ]),
+        expected
+    );
+}
+
+#[test]
+fn a_thermal_zone_that_firmware_names_keeps_its_name() {
+    let tree = tempfile::tempdir().unwrap();
+    let ids = |zones: [(&str, &str); 2]| -> Vec<String> {
+        let class = tree.path().join("sys/class/thermal");
+        std::fs::remove_dir_all(&class).ok();
+        for (number, device) in zones {
+            let zone = class.join(number);
+            std::fs::create_dir_all(&zone).unwrap();
+            std::fs::write(zone.join("type"), "acpitz\n").unwrap();
+            std::fs::write(zone.join("temp"), "40000\n").unwrap();
+            let target = format!("../../../LNXSYSTM:00/{device}");
+            std::os::unix::fs::symlink(target, zone.join("device")).unwrap();
+        }
+        let recording = record(collector("thermal"), tree.path());
+        let samples = recording.samples.iter();
+        let mut ids: Vec<String> = samples.map(|sample| sample.labels[0].clone()).collect();
+        ids.sort();
+        ids
+    };
+    let expected = ["acpitz@LNXTHERM:00", "acpitz@LNXTHERM:01"];
+    let ways = [
+        [
+            ("thermal_zone0", "LNXTHERM:00"),
+            ("thermal_zone1", "LNXTHERM:01"),
+        ],
+        [
+            ("thermal_zone4", "LNXTHERM:00"),
+            ("thermal_zone2", "LNXTHERM:01"),
+        ],
+    ];
+    for zones in ways {
+        assert_eq!(ids(zones), expected);
+    }
 }
 
 #[test]

@@ -81,6 +81,10 @@ fn metric_violations(metric: &MetricDefinition) -> Vec<String> {
         !(matches!(metric.value, ValueType::State(_)) && metric.kind != MetricKind::Gauge),
         "is a state but no gauge",
     );
+    check(
+        metric.unit != "1" || metric.kind != MetricKind::Gauge || is_share(metric.name),
+        "is a gauge of unit `1`, which Prometheus calls a ratio, but no share by its name",
+    );
     let mut keys = BTreeSet::new();
     for label in metric.labels {
         check(is_dotted(label.key), "has a label that is not dotted words");
@@ -105,6 +109,12 @@ fn is_word(word: &str) -> bool {
         && word
             .chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// Whether the last word of a name says that the values lie between nothing and a whole.
+fn is_share(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    ["share", "utilization", "ratio"].contains(&last)
 }
 
 fn is_unit(unit: &str) -> bool {
@@ -138,6 +148,7 @@ mod tests {
         ] {
             assert!(!is_dotted(bad), "{bad}");
         }
+        assert!(is_share("system.cpu.utilization") && !is_share("system.filesystem.read_only"));
         assert!(is_unit("By/s") && is_unit("{operation}"));
         assert!(!is_unit("seconds") && !is_unit("{}") && !is_unit(""));
         assert!(is_sentence("Not a rate.") && !is_sentence("not a rate") && !is_sentence("Rate."));

@@ -108,7 +108,7 @@ mod tests {
 
     static METRICS: [MetricDefinition; 1] = [MetricDefinition {
         name: "hw.test.value",
-        unit: "1",
+        unit: "{state}",
         kind: MetricKind::Gauge,
         value: ValueType::U64,
         help: "A number in a file.",
