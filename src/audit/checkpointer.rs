@@ -1,7 +1,7 @@
 //! The node's side: reads the log as it grows, signs its root, and says so where it did more than grow.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -114,7 +114,9 @@ impl Checkpointer {
         self.key.public()
     }
 
-    /// Reads what is new and signs it. What is wrong with the log is recorded once, logged each time, and never signed over.
+    /// Reads what is new and signs it. What is wrong with the log is recorded once, logged each time, and never signed
+    /// over. It waits for disks alone, never for whoever owns the log; a caller may take a run that does not end, or
+    /// fails again and again, as a finding of its own.
     ///
     /// # Errors
     /// [`AuditError`] where files cannot be read or written; the next run tries again.
@@ -312,7 +314,12 @@ impl Read {
             self.segment = Some(segment.clone());
             self.offset = 0;
         }
-        let mut lines = Lines::open(&segment.path, self.offset)?;
+        let mut lines = match Lines::open(&segment.path, self.offset) {
+            Err(strange @ AuditError::Strange { .. }) => {
+                return Ok(Some(Stopped::At(strange.to_string())));
+            }
+            opened => opened?,
+        };
         let from = self.offset;
         let stopped = self.read_lines(&mut lines, is_newest, signed)?;
         if self.offset > from {
@@ -322,11 +329,11 @@ impl Read {
                 .sync_data()
                 .map_err(AuditError::io("sync", &segment.path))?;
         }
-        if stopped.is_none()
-            && !is_newest
-            && let Some(stamp) = stamp_of(&segment.path)?
-        {
-            self.left.insert(segment.path.clone(), stamp);
+        if stopped.is_none() && !is_newest {
+            // of the file that was read, whatever stands under its name by now
+            let about = lines.file().metadata();
+            let about = about.map_err(AuditError::io("read", &segment.path))?;
+            self.left.insert(segment.path.clone(), stamp(&about));
         }
         Ok(stopped)
     }
@@ -435,10 +442,14 @@ fn open_file(path: &Path) -> Result<File, std::io::Error> {
         .open(path)
 }
 
-/// How a file looks; `None` where it is gone.
+fn stamp(file: &Metadata) -> Stamp {
+    (file.size(), file.ino(), file.ctime(), file.ctime_nsec())
+}
+
+/// How what stands there looks, a link as a link; `None` where it is gone.
 fn stamp_of(path: &Path) -> Result<Option<Stamp>, AuditError> {
-    match std::fs::metadata(path) {
-        Ok(now) => Ok(Some((now.size(), now.ino(), now.ctime(), now.ctime_nsec()))),
+    match std::fs::symlink_metadata(path) {
+        Ok(now) => Ok(Some(stamp(&now))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(AuditError::io("read", path)(error)),
     }

@@ -22,6 +22,14 @@ pub enum AuditError {
         /// The folder.
         path: String,
     },
+    /// Under a name of the log stands something that the log does not write.
+    #[error("`{path}` is no file of the log: {detail} (move it away, and ask who put it there)")]
+    Strange {
+        /// What stands there.
+        path: String,
+        /// What it is.
+        detail: &'static str,
+    },
     /// A line makes no sense, and lines that do follow it.
     #[error(
         "`{path}` is damaged at line {line}: {detail} (run `glasshouse audit verify`, then move the audit and checkpoints folders away together to begin a new log)"

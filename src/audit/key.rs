@@ -8,6 +8,7 @@ use std::path::Path;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use rustix::fs::OFlags;
 
 use crate::error::AuditError;
 use crate::text::{hex, unhex};
@@ -58,12 +59,20 @@ impl Key {
             .map_err(|_| wrong(path, "cannot be made: the system has no randomness"))?;
         // a half-written key must not be taken for one
         let partial = path.with_extension("new");
-        let written = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&partial)
+        let left_over = match std::fs::remove_file(&partial) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+        let written = left_over
+            .and_then(|()| {
+                OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .custom_flags(no_follow)
+                    .open(&partial)
+            })
             .and_then(|mut file| {
                 file.write_all(made.as_ref())?;
                 file.sync_all()

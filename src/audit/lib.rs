@@ -46,9 +46,10 @@ mod writer;
 pub use checkpointer::{Checkpointed, Checkpointer};
 pub use error::AuditError;
 pub use log::{AuditLog, AuditSettings};
-pub use usage::usage;
 pub use verify::{BadRecord, VerifyReport, verify};
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! The log as the face writes it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use glasshouse_core::access::{Usage, UsageKey};
 use glasshouse_core::audit::{AuditSink, AuditUnavailable, DecisionRecord, OutcomeRecord};
 use glasshouse_core::time::{Clock, SystemClock, Timestamp};
 
@@ -15,15 +17,22 @@ use crate::record::{Line, OpenedLine};
 use crate::recover::recover;
 use crate::refusals::Refusals;
 use crate::sync::{Shared, Signal, lock};
+use crate::usage::usage;
 use crate::writer::Writer;
+
+/// Where nobody says otherwise: about a million calls, and half of what the store takes.
+const MOST_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// The writer alone: whoever can open a lock can also hold it, and so keep the face from starting.
+const LOCK_MODE: u32 = 0o600;
 
 /// How a log is kept.
 #[derive(Clone, Debug)]
 pub struct AuditSettings {
     /// Past so many bytes a new segment is begun.
     pub segment_bytes: u64,
-    /// The most bytes of all segments together; `None`: what the disk has.
-    pub most_bytes: Option<u64>,
+    /// The most bytes of all segments together; then every call is refused, and the disk stays usable for the rest.
+    pub most_bytes: u64,
     /// Dates the records that are about the log itself.
     pub clock: Arc<dyn Clock>,
 }
@@ -33,7 +42,7 @@ impl Default for AuditSettings {
         Self {
             // read whole at each start: a fraction of a second
             segment_bytes: 64 * 1024 * 1024,
-            most_bytes: None,
+            most_bytes: MOST_BYTES,
             clock: Arc::new(SystemClock),
         }
     }
@@ -42,6 +51,7 @@ impl Default for AuditSettings {
 /// The open log. Shared between threads; dropping it syncs what was written.
 #[derive(Debug)]
 pub struct AuditLog {
+    folder: PathBuf,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     /// Held until the log is dropped.
@@ -80,10 +90,20 @@ impl AuditLog {
             .spawn(move || of_thread.run())
             .map_err(AuditError::io("start the thread that syncs", folder))?;
         Ok(Self {
+            folder: folder.to_owned(),
             shared,
             thread: Some(thread),
             _lock: held,
         })
+    }
+
+    /// Calls and rows that policies allowed since then, by who is charged for them: counted again from the log, whose
+    /// torn end is cut by now, and which nobody else writes. Methods that need no policy (a list, a ping) are no calls.
+    ///
+    /// # Errors
+    /// [`AuditError`] where the log cannot be read or a record is damaged: a budget that cannot be counted is no budget.
+    pub fn usage(&self, since: Timestamp) -> Result<BTreeMap<UsageKey, Usage>, AuditError> {
+        usage(&self.folder, since)
     }
 
     fn append(&self, line: Line) -> Result<(), AuditUnavailable> {
@@ -126,9 +146,12 @@ fn hold(folder: &Path) -> Result<File, AuditError> {
         .write(true)
         .create(true)
         .truncate(false)
-        .mode(0o640)
+        .mode(LOCK_MODE)
         .open(&path)
         .map_err(AuditError::io("open", &path))?;
+    // an earlier release may have made it readable for the group
+    file.set_permissions(Permissions::from_mode(LOCK_MODE))
+        .map_err(AuditError::io("close to others", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(AuditError::Locked {

@@ -2,7 +2,11 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::error::AuditError;
 use crate::record::MOST_LINE_BYTES;
@@ -80,7 +84,7 @@ pub(crate) enum Next {
 impl Lines {
     /// Opens a file at an offset.
     pub(crate) fn open(path: &Path, offset: u64) -> Result<Self, AuditError> {
-        let mut file = File::open(path).map_err(AuditError::io("open", path))?;
+        let mut file = open_regular(path)?;
         file.seek(SeekFrom::Start(offset))
             .map_err(AuditError::io("read", path))?;
         Ok(Self {
@@ -123,4 +127,31 @@ impl Lines {
     pub(crate) fn file(&self) -> &File {
         self.reader.get_ref()
     }
+}
+
+/// Opens a file of the log without waiting for anybody. Whoever owns the folder can put anything there under a name of
+/// the log: a FIFO without a writer would hold a plain `open` for ever, a link would lead elsewhere.
+fn open_regular(path: &Path) -> Result<File, AuditError> {
+    let failed = AuditError::io("open", path);
+    let strange = |detail| AuditError::Strange {
+        path: path.display().to_string(),
+        detail,
+    };
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::LOOP) => return Err(strange("it is a symbolic link")),
+        Err(Errno::NXIO) => return Err(strange("it is no regular file")),
+        Err(error) => return Err(failed(error.into())),
+    };
+    let about = file.metadata().map_err(&failed)?;
+    if !about.is_file() {
+        return Err(strange("it is no regular file"));
+    }
+    let folder = path.parent().unwrap_or(path);
+    let owner = std::fs::metadata(folder).map_err(&failed)?.uid();
+    if about.uid() != owner {
+        return Err(strange("it belongs to another user than its folder"));
+    }
+    Ok(file)
 }

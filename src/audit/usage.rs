@@ -16,7 +16,10 @@ use crate::text::parse_time;
 ///
 /// # Errors
 /// [`AuditError`] where the log cannot be read or a record is damaged: a budget that cannot be counted is no budget.
-pub(crate) fn usage(folder: &Path, since: Timestamp) -> Result<BTreeMap<UsageKey, Usage>, AuditError> {
+pub(crate) fn usage(
+    folder: &Path,
+    since: Timestamp,
+) -> Result<BTreeMap<UsageKey, Usage>, AuditError> {
     let mut usage = BTreeMap::new();
     let segments = list(folder, AUDIT)?;
     let mut newer = segments.iter().skip(1);

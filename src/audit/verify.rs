@@ -150,7 +150,13 @@ impl Checking {
         is_newest: bool,
         mut link: Link,
     ) -> Result<Link, AuditError> {
-        let mut lines = Lines::open(&segment.path, 0)?;
+        let mut lines = match Lines::open(&segment.path, 0) {
+            Err(strange @ AuditError::Strange { .. }) => {
+                self.bad(&segment.path, 1, strange.to_string());
+                return Ok(link);
+            }
+            opened => opened?,
+        };
         for number in 1_u64.. {
             let wrong = match lines.next()? {
                 Next::End(0) => break,

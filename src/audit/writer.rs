@@ -37,6 +37,8 @@ pub(crate) struct Writer {
     seq: u64,
     link: Link,
     state: State,
+    /// Whether somebody was told that it will be full.
+    warned: bool,
     /// Written but not yet synced; at most this segment and those that were just filled.
     unsynced: Vec<Arc<File>>,
 }
@@ -73,6 +75,7 @@ impl Writer {
             seq: recovered.seq,
             link: recovered.link,
             state: State::Open,
+            warned: false,
             unsynced: Vec::new(),
         })
     }
@@ -85,7 +88,7 @@ impl Writer {
         self.ready()?;
         let (bytes, link) = self.encode(line)?;
         let size = length_of(&bytes);
-        let most = self.settings.most_bytes.unwrap_or(u64::MAX);
+        let most = self.settings.most_bytes;
         if self.total.saturating_add(size) > most {
             return self.run_full(format!("the log has reached its {most} bytes"));
         }
@@ -136,12 +139,26 @@ impl Writer {
         self.total = self.total.saturating_add(size);
         self.seq = self.seq.saturating_add(1);
         self.link = link;
+        self.warn_in_time();
         if !self
             .unsynced
             .iter()
             .any(|file| Arc::ptr_eq(file, &self.file))
         {
             self.unsynced.push(Arc::clone(&self.file));
+        }
+    }
+
+    /// A log that is nearly full must be archived by somebody, who needs to hear of it while calls are still answered.
+    fn warn_in_time(&mut self) {
+        let most_bytes = self.settings.most_bytes;
+        if !self.warned && self.total >= most_bytes / 4 * 3 {
+            self.warned = true;
+            tracing::warn!(
+                bytes = self.total,
+                most_bytes,
+                "The audit log has taken three quarters of its room; once it is full every call is refused."
+            );
         }
     }
 
@@ -154,7 +171,7 @@ impl Writer {
                 self.state = State::Full {
                     looked: Instant::now(),
                 };
-                let most = self.settings.most_bytes.unwrap_or(u64::MAX);
+                let most = self.settings.most_bytes;
                 if self.total.saturating_add(RESERVE_BYTES) > most {
                     return Err(full());
                 }
@@ -218,7 +235,7 @@ impl Writer {
 }
 
 fn full() -> String {
-    "there is no room left for it; free some on its disk".to_owned()
+    "there is no room left for it; free some on its disk, or archive the log".to_owned()
 }
 
 fn length_of(bytes: &[u8]) -> u64 {
