@@ -83,20 +83,24 @@ impl Times {
 
 /// Nanoseconds between two samples that came one after the other, or `None` where the clocks do not say.
 ///
-/// Wall time counts, because it goes on while a machine is off; where it was set back in between (boot time says that
-/// more has passed), boot time does.
+/// Where wall and boot time agree, wall time is the more exact one. Where they do not, either the wall clock was set,
+/// and boot time is right, or the machine was started again, and wall time is all there is. A start moves boot time by at
+/// least as long as the machine had been up, so a smaller difference is a clock that was set.
 pub(crate) fn span(before: (i64, u64), after: (i64, u64)) -> Option<u64> {
-    let wall = after.0.saturating_sub(before.0);
-    let boot = after.1.saturating_sub(before.1);
-    match u64::try_from(wall) {
-        Ok(wall) if boot <= wall.saturating_add(CLOCK_STEP) => (wall > 0).then_some(wall),
-        _ => (boot > 0).then_some(boot),
-    }
+    let wall = i128::from(after.0) - i128::from(before.0);
+    let boot = i128::from(after.1) - i128::from(before.1);
+    let ahead = wall - boot;
+    let agree = ahead.abs() <= CLOCKS_AGREE + boot / SLEW;
+    let same_boot = boot > 0 && ahead < i128::from(before.1);
+    let span = if same_boot && !agree { boot } else { wall };
+    u64::try_from(span).ok().filter(|span| *span > 0)
 }
 
-/// What boot time may be ahead of wall time between two samples before that counts as a clock that was set back: more
-/// than two roundings to [`BOOT_TOLERANCE`] and a clock that is slewed over an hour.
-const CLOCK_STEP: u64 = 2_000_000_000;
+/// Two roundings to [`BOOT_TOLERANCE`], and some more.
+const CLOCKS_AGREE: i128 = 3_000_000;
+
+/// A clock that is slewed runs at most one part in two thousand (500 ppm) faster or slower; twice that is no step yet.
+const SLEW: i128 = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -142,7 +146,13 @@ mod tests {
             ("steady", at(100, 50), at(101, 51), Some(1)),
             ("set back", at(100, 50), at(40, 51), Some(1)),
             ("set back a little", at(100, 50), at(101, 61), Some(11)),
-            ("set forward", at(100, 50), at(200, 51), Some(100)),
+            ("set forward", at(100, 500), at(200, 501), Some(1)),
+            (
+                "set forward by more than the machine was up",
+                at(100, 50),
+                at(200, 51),
+                Some(100),
+            ),
             ("restarted", at(100, 50), at(160, 10), Some(60)),
             ("restarted and set back", at(100, 50), at(90, 10), None),
             ("the same instant", at(100, 50), at(100, 50), None),

@@ -150,7 +150,7 @@ impl World {
             0 if n.is_multiple_of(7) => (None, Quality::Absent(FailureReason::Timeout)),
             0 => (Some(Value::F64(f64::from(n % 1000) / 10.0)), Quality::Good),
             1 => (Some(Value::U64(u64::from(n / 13))), Quality::Estimated),
-            // Three a second of real time, so that every rate is three.
+            // Three a second of real time, so that every rate is three, whatever the wall clock does.
             _ => (
                 Some(Value::F64(3.0 * (self.boot as f64) / 1e9)),
                 Quality::Good,
@@ -291,10 +291,7 @@ impl World {
                     .iter()
                     .flat_map(|one| one.values.iter().flatten())
                 {
-                    assert!(
-                        (rate - 3.0).abs() < 0.1 || self.clock_was_set_forward(kept),
-                        "rate {rate}: {context}"
-                    );
+                    assert!((rate - 3.0).abs() < 0.01, "rate {rate}: {context}");
                 }
             }
             let found = self
@@ -307,12 +304,6 @@ impl World {
                 "{context}"
             );
         }
-    }
-
-    /// A clock that is set forward cannot be told from a machine that was off.
-    fn clock_was_set_forward(&self, kept: &[Kept]) -> bool {
-        kept.windows(2)
-            .any(|two| two[1].at < two[0].at || two[1].at - two[0].at > 10 * S)
     }
 
     fn check_latest(&self) {
@@ -352,7 +343,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn a_second_reader_gives_what_a_list_gives(script in proptest::collection::vec(step(), 1..80)) {
