@@ -22,6 +22,7 @@ mod facts;
 mod link;
 mod once;
 mod own;
+mod parcel;
 mod queue;
 mod recorder;
 mod runner;

@@ -10,6 +10,8 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, open, stat};
 use rustix::io::{Errno, write};
 use tracing::{info, warn};
 
+use crate::parcel::Parcel;
+
 /// A FIFO may appear, and a reader come back, at any time; this is how soon it is noticed.
 pub(crate) const RETRY: Duration = Duration::from_millis(200);
 
@@ -20,7 +22,7 @@ pub(crate) struct Link {
     state: LinkState,
 }
 
-/// How a frame goes on.
+/// How a parcel goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// All of it is in the pipe.
@@ -49,16 +51,16 @@ impl Link {
     }
 
     /// Writes on from `written`, which it moves. Never blocks.
-    pub(crate) fn write(&mut self, frame: &[u8], written: &mut usize) -> Progress {
+    pub(crate) fn write(&mut self, parcel: &Parcel, written: &mut usize) -> Progress {
         if self.end.is_none() {
             match self.open() {
-                // what went into another pipe does not count
-                Ok(end) => (self.end, *written) = (Some(end), 0),
+                // the part of a frame that went into another pipe does not count; whole ones do, or they came twice
+                Ok(end) => (self.end, *written) = (Some(end), parcel.frame_at(*written)),
                 Err(error) => return self.down(error),
             }
         }
         while let Some(end) = &self.end {
-            let rest = frame.get(*written..).unwrap_or_default();
+            let rest = parcel.bytes().get(*written..).unwrap_or_default();
             if rest.is_empty() {
                 self.tell(LinkState::Connected);
                 return Progress::Done;

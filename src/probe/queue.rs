@@ -47,6 +47,15 @@ pub(crate) enum Next {
     Closed,
 }
 
+/// How a wait for a payload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// There was one already: the link is behind.
+    Not,
+    /// One came, or the end did, or neither and the time is over.
+    Yes,
+}
+
 /// Payloads that wait for the link.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -64,6 +73,8 @@ struct Inner {
     definition_bytes: usize,
     dropped: u64,
     is_closed: bool,
+    /// The reader sleeps until something comes; otherwise nobody need be woken.
+    is_awaited: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,21 +114,34 @@ impl Queue {
         } else if outgoing.batch.is_some() {
             inner.dropped = inner.dropped.saturating_add(1);
         }
+        let wakes = std::mem::take(&mut inner.is_awaited);
         drop(inner);
-        self.filled.notify_one();
+        // of many collectors that run at one tick only the first costs a wake
+        if wakes {
+            self.filled.notify_one();
+        }
         has_room
     }
 
-    /// The oldest payload; waits for one as long as `span`.
-    pub(crate) fn next(&self, span: Duration) -> Next {
+    /// Waits for a payload as long as `span`.
+    pub(crate) fn wait(&self, span: Duration) -> Waited {
         let mut inner = self.lock();
-        if inner.payloads.is_empty() && !inner.is_closed {
-            inner = self
-                .filled
-                .wait_timeout(inner, span)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+        if !inner.payloads.is_empty() || inner.is_closed {
+            return Waited::Not;
         }
+        inner.is_awaited = true;
+        inner = self
+            .filled
+            .wait_timeout(inner, span)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+        inner.is_awaited = false;
+        Waited::Yes
+    }
+
+    /// The oldest payload; does not wait.
+    pub(crate) fn next(&self) -> Next {
+        let mut inner = self.lock();
         match inner.payloads.pop_front() {
             Some((class, payload)) => {
                 inner.took(class, payload.len());
@@ -214,7 +238,7 @@ mod tests {
 
     fn drain(queue: &Queue) -> Vec<(usize, u8)> {
         let mut seen = Vec::new();
-        while let Next::Payload(payload) = queue.next(Duration::ZERO) {
+        while let Next::Payload(payload) = queue.next() {
             seen.push((payload.len(), payload[0]));
         }
         seen
@@ -269,7 +293,25 @@ mod tests {
         let queue = Queue::new(10);
         queue.push(run(&[], 5, 1));
         queue.close();
-        assert_eq!(queue.next(Duration::ZERO), Next::Payload(vec![1; 5]));
-        assert_eq!(queue.next(Duration::from_secs(60)), Next::Closed);
+        assert_eq!(queue.next(), Next::Payload(vec![1; 5]));
+        assert_eq!(queue.wait(Duration::from_secs(60)), Waited::Not);
+        assert_eq!(queue.next(), Next::Closed);
+    }
+
+    #[test]
+    fn a_wait_ends_with_what_comes() {
+        let queue = Queue::new(10);
+        assert_eq!(queue.wait(Duration::ZERO), Waited::Yes);
+        assert_eq!(queue.next(), Next::Idle);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| queue.wait(Duration::from_secs(600)));
+            while !queue.lock().is_awaited {
+                std::thread::yield_now();
+            }
+            queue.push(run(&[], 5, 1));
+            assert!(!queue.lock().is_awaited, "the next one need wake nobody");
+            assert_eq!(waiting.join().unwrap(), Waited::Yes);
+        });
+        assert_eq!(queue.wait(Duration::from_secs(600)), Waited::Not);
     }
 }

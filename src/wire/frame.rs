@@ -43,17 +43,24 @@ impl FrameWriter {
     /// # Errors
     /// [`WireError::TooLong`] where it does not fit a frame; [`WireError::OutOfBounds`] where it is empty.
     pub fn frame(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
-        if payload.is_empty() {
-            return Err(WireError::OutOfBounds { field: "payload" });
-        }
-        let length = u32::try_from(payload.len())
-            .ok()
-            .filter(|_| payload.len() <= MOST_PAYLOAD)
-            .ok_or(WireError::TooLong {
-                bytes: payload.len(),
-                most: MOST_PAYLOAD,
-            })?;
+        let length = length_of(payload)?;
         out.clear();
+        self.put(length, payload, out);
+        Ok(())
+    }
+
+    /// Puts the payload's frame behind what is in `out`, so that several frames go with one write.
+    ///
+    /// # Errors
+    /// As [`Self::frame`]; `out` is then as it was.
+    pub fn append(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
+        let length = length_of(payload)?;
+        self.put(length, payload, out);
+        Ok(())
+    }
+
+    fn put(&mut self, length: u32, payload: &[u8], out: &mut Vec<u8>) {
+        let start = out.len();
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&[0, 0]);
@@ -61,12 +68,25 @@ impl FrameWriter {
         out.extend_from_slice(&crc32c::crc32c(payload).to_le_bytes());
         out.extend_from_slice(&self.run.to_le_bytes());
         out.extend_from_slice(&self.sequence.to_le_bytes());
-        let checksum = crc32c::crc32c(out);
+        let checksum = crc32c::crc32c(out.get(start..).unwrap_or_default());
         out.extend_from_slice(&checksum.to_le_bytes());
         out.extend_from_slice(payload);
         self.sequence = self.sequence.wrapping_add(1);
-        Ok(())
     }
+}
+
+/// The length of a payload that fits a frame.
+fn length_of(payload: &[u8]) -> Result<u32, WireError> {
+    if payload.is_empty() {
+        return Err(WireError::OutOfBounds { field: "payload" });
+    }
+    u32::try_from(payload.len())
+        .ok()
+        .filter(|_| payload.len() <= MOST_PAYLOAD)
+        .ok_or(WireError::TooLong {
+            bytes: payload.len(),
+            most: MOST_PAYLOAD,
+        })
 }
 
 /// A header whose checksum fits.
@@ -138,6 +158,20 @@ mod tests {
             header[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Header::parse(&header), None, "bit {bit}");
         }
+    }
+
+    #[test]
+    fn frames_that_are_appended_are_the_same_frames() {
+        let (mut one, mut all) = (FrameWriter::new(7), FrameWriter::new(7));
+        let (mut frame, mut apart, mut together) = (Vec::new(), Vec::new(), Vec::new());
+        for payload in [&b"abc"[..], b"de", b"f"] {
+            one.frame(payload, &mut frame).unwrap();
+            apart.extend_from_slice(&frame);
+            all.append(payload, &mut together).unwrap();
+        }
+        assert_eq!(together, apart);
+        assert!(all.append(&[], &mut together).is_err());
+        assert_eq!(together, apart, "what is refused leaves no trace");
     }
 
     #[test]
