@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use glasshouse_core::collector::Presence;
+use glasshouse_core::failure::FailureReason;
 use glasshouse_core::reader::CollectorState;
 use glasshouse_core::time::{Clock, SystemClock};
 use glasshouse_wire::{Heartbeat, MOST_COLLECTORS, Message};
@@ -14,7 +16,7 @@ use tracing::{info, warn};
 use crate::board::Slot;
 use crate::own::{OWN_COLLECTOR, OWN_METRICS, write_own};
 use crate::queue::{Outgoing, Queue};
-use crate::recorder::{Recorder, Repeat};
+use crate::recorder::{Ending, Recorder, Repeat};
 use crate::runner::Runner;
 use crate::sender::send;
 use crate::series::{Numbers, Owner};
@@ -29,6 +31,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How often the end of a thread is looked for while the probe stops.
 const FAREWELL_STEP: Duration = Duration::from_millis(10);
+
+/// The collectors of one message, and room in it for the probe itself.
+const MOST_PLANNED: usize = MOST_COLLECTORS - 1;
 
 /// The fewest batches that the queue holds, where nothing or only slow collectors run.
 const FEWEST_BATCHES: usize = 16;
@@ -62,6 +67,9 @@ struct Probe {
     threads: Vec<(usize, JoinHandle<()>)>,
     writer: Option<JoinHandle<()>>,
     own: Recorder,
+    own_slot: Slot,
+    /// How many dropped batches have been reported.
+    dropped: u64,
 }
 
 impl Probe {
@@ -77,6 +85,13 @@ impl Probe {
             stop: Arc::default(),
             queue: Arc::new(Queue::new(queue_batches(settings))),
             own: Recorder::new(owner, &[], numbers.clone()),
+            own_slot: Slot::new(
+                OWN_COLLECTOR,
+                owner.interval,
+                settings.tempo.deadline(owner.interval),
+                CollectorState::Absent,
+            ),
+            dropped: 0,
             numbers,
             slots: Vec::new(),
             threads: Vec::new(),
@@ -90,7 +105,7 @@ impl Probe {
         self.writer = Some(spawn("frames".to_owned(), move || {
             send(run, &frames, &queue, &stop);
         })?);
-        for planned in settings.collectors.iter().take(MOST_COLLECTORS) {
+        for planned in settings.collectors.iter().take(MOST_PLANNED) {
             self.start_collector(settings, planned)?;
         }
         info!(collectors = self.threads.len(), "The probe runs.");
@@ -166,19 +181,21 @@ impl Probe {
             }
         }
         let slots = &self.slots;
-        self.threads.retain(|(at, thread)| {
-            if thread.is_finished()
-                && let Some(slot) = slots.get(*at)
-            {
+        keep_running(&mut self.threads, JoinHandle::is_finished, |at| {
+            if let Some(slot) = slots.get(at) {
                 slot.ended();
             }
-            !thread.is_finished()
         });
     }
 
     fn report_collectors(&self) {
-        let mut statuses = Vec::with_capacity(self.slots.len());
-        for slot in &self.slots {
+        let mut statuses = Vec::with_capacity(self.slots.len().saturating_add(1));
+        for slot in self
+            .slots
+            .iter()
+            .map(|slot| &**slot)
+            .chain([&self.own_slot])
+        {
             slot.take_changed();
             statuses.push(slot.status());
         }
@@ -189,9 +206,20 @@ impl Probe {
         let at = SystemClock.moment();
         let counts = self.queue.counts();
         let slots: Vec<&Slot> = self.slots.iter().map(|slot| &**slot).collect();
+        self.own_slot.begin();
         self.own.begin();
         write_own(&slots, counts, &mut self.own);
-        let outgoing = self.own.payloads(at, CollectorState::Good, Repeat::Due);
+        let mut verdict = self.own.verdict(Ending::Returned(Ok(Presence::Present)));
+        if counts.dropped > self.dropped {
+            self.dropped = counts.dropped;
+            verdict.state = CollectorState::Partial(FailureReason::Timeout);
+            verdict.detail = format!(
+                "{} batches were dropped since the start because the node did not read in time",
+                counts.dropped
+            );
+        }
+        self.own_slot.end(at.wall, &verdict);
+        let outgoing = self.own.payloads(at, verdict.state, Repeat::Due);
         if self.queue.push(outgoing) {
             self.own.sent();
         }
@@ -225,6 +253,22 @@ impl Probe {
             "The probe has stopped."
         );
     }
+}
+
+/// Keeps the threads that go on, and says of which collectors the others were. Each is asked once: one that ended
+/// between two questions would be let go and nobody told.
+fn keep_running<T>(
+    threads: &mut Vec<(usize, T)>,
+    is_finished: impl Fn(&T) -> bool,
+    mut ended: impl FnMut(usize),
+) {
+    threads.retain(|(at, thread)| {
+        let is_finished = is_finished(thread);
+        if is_finished {
+            ended(*at);
+        }
+        !is_finished
+    });
 }
 
 /// Waits until the threads have ended, or until then.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use glasshouse_core::failure::FailureReason;
 use glasshouse_core::reader::CollectorStatus;
 use glasshouse_core::sample::Value;
+use glasshouse_core::time::Timestamp;
 use glasshouse_wire::{Batch, FrameReader, Step};
 use rustix::fs::{CWD, Mode, mkfifoat};
 use tempfile::TempDir;
@@ -137,6 +138,14 @@ fn definitions_come_before_their_use_and_nothing_is_missing() {
     );
     let own = probe.until(|message| batch_of(message, OWN_COLLECTOR).cloned());
     assert_eq!(own.samples.len(), 2 * 3 + 2);
+    let own = probe.until(|message| {
+        let status = status_of(message, OWN_COLLECTOR).cloned();
+        status.filter(|status| status.last_run != Timestamp::default())
+    });
+    assert_eq!(
+        (own.state, own.series, own.interval),
+        (CollectorState::Good, 2 * 3 + 2, hurry().status)
+    );
     assert_eq!(probe.reader.counts().resyncs, 0);
     probe.stop();
 }
@@ -196,6 +205,7 @@ fn a_reader_that_is_stuck_costs_the_oldest_batches_and_they_are_counted() {
     std::thread::sleep(Duration::from_secs(4));
     let mut seen: Vec<u64> = Vec::new();
     let mut gaps = 0;
+    let mut told = false;
     // the count may come before the gap that it counts, and grows while batches of the supervisor are dropped too
     probe.until(|message| {
         if let Some(batch) = batch_of(message, "counts")
@@ -204,12 +214,19 @@ fn a_reader_that_is_stuck_costs_the_oldest_batches_and_they_are_counted() {
             gaps += seen.last().map_or(0, |last| count - last - 1);
             seen.push(count);
         }
+        told |= status_of(message, OWN_COLLECTOR).is_some_and(|own| {
+            own.state == CollectorState::Partial(FailureReason::Timeout)
+                && own.detail.raw().contains("batches were dropped")
+        });
         match message {
-            Message::Heartbeat(beat) => (gaps > 0 && beat.batches_dropped >= gaps).then_some(()),
+            Message::Heartbeat(beat) => {
+                (told && gaps > 0 && beat.batches_dropped >= gaps).then_some(())
+            }
             _ => None,
         }
     });
     assert_eq!(seen[0], 1, "what was in the pipe is not lost");
+    assert!(told, "people see it too");
     probe.stop();
 }
 
@@ -226,6 +243,22 @@ fn a_collector_that_panics_is_built_anew() {
             .cloned()
     });
     probe.stop();
+}
+
+#[test]
+fn a_thread_that_ends_between_two_looks_is_told_of() {
+    // ends right after the first question
+    let thread = std::cell::Cell::new(false);
+    let mut threads = vec![(3, &thread)];
+    let mut ended = Vec::new();
+    for _ in 0..3 {
+        keep_running(
+            &mut threads,
+            |thread| thread.replace(true),
+            |at| ended.push(at),
+        );
+    }
+    assert_eq!((ended, threads.len()), (vec![3], 0));
 }
 
 #[test]
