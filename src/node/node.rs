@@ -65,12 +65,12 @@ pub fn run(settings: NodeSettings, stop: Arc<AtomicBool>) -> Result<(), NodeErro
         next_maintenance: Instant::now(),
         next_forget: Instant::now() + FORGET_EVERY,
         partial: None,
+        checkpoints,
         settings,
         state,
     };
     let ended = running.take_frames(&stop);
     running.close();
-    checkpoints.stop();
     ended
 }
 
@@ -81,6 +81,7 @@ struct Node {
     frames: File,
     reader: FrameReader,
     ingest: Ingest,
+    checkpoints: Checkpoints,
     maintenance: Health,
     next_maintenance: Instant,
     next_forget: Instant,
@@ -94,6 +95,7 @@ impl Node {
             let now = Instant::now();
             if now >= self.next_maintenance {
                 self.maintain(now);
+                self.checkpoints.watch(now);
             }
             if !self.drain()? && !self.give_up_partial() {
                 self.wait()?;
@@ -191,6 +193,7 @@ impl Node {
             unknown_messages = losses.messages,
             "The node has stopped."
         );
+        self.checkpoints.stop();
     }
 }
 
