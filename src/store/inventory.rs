@@ -3,6 +3,7 @@
 //! `current.json` is what [`glasshouse_core::reader::Inventory`] says, under `version` 1. The words that enumerations
 //! have in answers stand in it too. Texts are as the machine gave them; whoever shows them cleans them.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -28,11 +29,31 @@ const NAME: &str = "current.json";
 /// A machine with 10,000 facts of 300 bytes stays below; anything larger was not written by us.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// Replaces the inventory in `dir`. Readers see the old one or the new one, never a part.
+/// Replaces the inventory in `dir`. Readers see the old one or the new one, never a part, also after power loss.
 ///
 /// # Errors
 /// [`StoreError::Io`] names the file; the old inventory stands. [`StoreError::TooLarge`] where nobody would read it.
 pub fn write(dir: &Path, inventory: &Inventory) -> Result<(), StoreError> {
+    replace(dir, inventory, File::sync_all)?;
+    File::open(dir)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| StoreError::io("sync", dir, source))
+}
+
+/// As [`write`], without waiting for the disk: for what is soon written again. Power loss may cost the file, which
+/// the node's next start writes anew.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_without_sync(dir: &Path, inventory: &Inventory) -> Result<(), StoreError> {
+    replace(dir, inventory, |_| Ok(()))
+}
+
+fn replace(
+    dir: &Path,
+    inventory: &Inventory,
+    sync: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<(), StoreError> {
     let path = dir.join(NAME);
     let temporary = dir.join("current.json.tmp");
     let json = serde_json::to_vec(&InventoryV1::from_core(inventory))
@@ -48,12 +69,9 @@ pub fn write(dir: &Path, inventory: &Inventory) -> Result<(), StoreError> {
     let mut file =
         File::create(&temporary).map_err(|source| StoreError::io("create", &temporary, source))?;
     file.write_all(&json)
-        .and_then(|()| file.sync_all())
+        .and_then(|()| sync(&file))
         .map_err(|source| StoreError::io("write", &temporary, source))?;
-    fs::rename(&temporary, &path).map_err(|source| StoreError::io("rename", &temporary, source))?;
-    File::open(dir)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| StoreError::io("sync", dir, source))
+    fs::rename(&temporary, &path).map_err(|source| StoreError::io("rename", &temporary, source))
 }
 
 /// Reads the inventory that [`write()`] writes; parses it again only when the file was replaced.
@@ -106,7 +124,7 @@ impl InventoryReader for InventoryFile {
         if u64::try_from(json.len()).is_ok_and(|length| length > MOST_BYTES) {
             return Err(self.damaged(format!("it is larger than {MOST_BYTES} bytes")));
         }
-        let parsed: InventoryV1 =
+        let parsed: InventoryV1<'_> =
             serde_json::from_slice(&json).map_err(|error| self.damaged(error.to_string()))?;
         let inventory = Arc::new(
             parsed
@@ -140,31 +158,31 @@ impl Stamp {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct InventoryV1 {
+struct InventoryV1<'a> {
     version: u32,
     node: String,
-    host_name: String,
+    host_name: Cow<'a, str>,
     written_ns: i64,
-    facts: Vec<FactV1>,
-    collectors: Vec<CollectorV1>,
+    facts: Vec<FactV1<'a>>,
+    collectors: Vec<CollectorV1<'a>>,
     link: LinkV1,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct FactV1 {
-    component: String,
-    key: String,
-    value: String,
+struct FactV1<'a> {
+    component: Cow<'a, str>,
+    key: Cow<'a, str>,
+    value: Cow<'a, str>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct CollectorV1 {
-    name: String,
+struct CollectorV1<'a> {
+    name: Cow<'a, str>,
     interval_ns: u64,
-    state: String,
+    state: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    detail: String,
+    reason: Option<Cow<'a, str>>,
+    detail: Cow<'a, str>,
     last_run_ns: i64,
     duration_ns: u64,
     series: u32,
@@ -181,17 +199,17 @@ struct LinkV1 {
     dropped: u64,
 }
 
-impl InventoryV1 {
-    fn from_core(inventory: &Inventory) -> Self {
-        let fact = |fact: &Fact| FactV1 {
-            component: fact.component.raw().to_owned(),
-            key: fact.key.clone(),
-            value: fact.value.raw().to_owned(),
+impl<'a> InventoryV1<'a> {
+    fn from_core(inventory: &'a Inventory) -> Self {
+        let fact = |fact: &'a Fact| FactV1 {
+            component: fact.component.raw().into(),
+            key: fact.key.as_str().into(),
+            value: fact.value.raw().into(),
         };
         Self {
             version: 1,
             node: inventory.node.to_string(),
-            host_name: inventory.host_name.raw().to_owned(),
+            host_name: inventory.host_name.raw().into(),
             written_ns: inventory.written.nanos(),
             facts: inventory.facts.iter().map(fact).collect(),
             collectors: inventory
@@ -214,9 +232,9 @@ impl InventoryV1 {
         if self.version != 1 {
             return Err("it was written by another version of glasshouse");
         }
-        let fact = |fact: FactV1| Fact {
+        let fact = |fact: FactV1<'_>| Fact {
             component: Untrusted::new(&fact.component),
-            key: fact.key,
+            key: fact.key.into_owned(),
             value: Untrusted::new(&fact.value),
         };
         Ok(Inventory {
@@ -241,18 +259,18 @@ impl InventoryV1 {
     }
 }
 
-impl CollectorV1 {
-    fn from_core(status: &CollectorStatus) -> Self {
+impl<'a> CollectorV1<'a> {
+    fn from_core(status: &'a CollectorStatus) -> Self {
         let reason = match status.state {
             CollectorState::Partial(reason) | CollectorState::Failed(reason) => Some(reason),
             CollectorState::Good | CollectorState::Absent | CollectorState::Disabled => None,
         };
         Self {
-            name: status.name.clone(),
+            name: status.name.as_str().into(),
             interval_ns: nanos(status.interval),
-            state: status.state.word().to_owned(),
-            reason: reason.map(|reason| reason.word().to_owned()),
-            detail: status.detail.raw().to_owned(),
+            state: status.state.word().into(),
+            reason: reason.map(|reason| reason.word().into()),
+            detail: status.detail.raw().into(),
             last_run_ns: status.last_run.nanos(),
             duration_ns: nanos(status.duration),
             series: status.series,
@@ -268,7 +286,7 @@ impl CollectorV1 {
                 .find(|reason| Some(reason.word()) == word);
             known.copied().ok_or("`reason` is not known")
         };
-        let state = match self.state.as_str() {
+        let state = match &*self.state {
             "good" => CollectorState::Good,
             "partial" => CollectorState::Partial(reason()?),
             "failed" => CollectorState::Failed(reason()?),
@@ -277,7 +295,7 @@ impl CollectorV1 {
             _ => return Err("`state` is not known"),
         };
         Ok(CollectorStatus {
-            name: self.name,
+            name: self.name.into_owned(),
             interval: Duration::from_nanos(self.interval_ns),
             state,
             detail: Untrusted::new(&self.detail),
@@ -347,9 +365,12 @@ mod tests {
             &reader.inventory().unwrap(),
             &reader.inventory().unwrap()
         ));
-        inventory.link.frames = 99;
-        write(dir.path(), &inventory).unwrap();
-        assert_eq!(*reader.inventory().unwrap(), inventory);
+        for (frames, write) in [(99, write as fn(&Path, &Inventory) -> _), (100, write_without_sync)] {
+            inventory.link.frames = frames;
+            write(dir.path(), &inventory).unwrap();
+            assert_eq!(*reader.inventory().unwrap(), inventory);
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

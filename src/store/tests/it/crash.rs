@@ -281,10 +281,15 @@ fn child_without_space() {
     };
     let dir = PathBuf::from(dir);
     let (mut store, _) = Store::open(&dir, hasty()).unwrap();
-    let mut n = 0;
+    let length = || {
+        fs::metadata(dir.join("head-000000000001.log"))
+            .unwrap()
+            .len()
+    };
+    let (mut n, mut good) = (0, 0);
     let error = loop {
         match append(&mut store, n) {
-            Ok(()) => n += 1,
+            Ok(()) => (n, good) = (n + 1, length()),
             Err(error) => break error,
         }
     };
@@ -292,6 +297,7 @@ fn child_without_space() {
         matches!(&error, StoreError::Io { path, .. } if path.ends_with("head-000000000001.log")),
         "{error}"
     );
+    assert_eq!(length(), good, "what the failed write left is cut off");
     assert!(append(&mut store, n).is_err());
     assert_eq!(read(&dir), n);
     // A new head has space again.
