@@ -1,6 +1,12 @@
 //! Processor time and the counters of the scheduler, from one read of `/proc/stat`.
 //!
 //! The kernel walks every interrupt of every processor to write that file, so nobody else here reads it.
+//!
+//! Its counters of time do not only grow: `iowait` is charged to whichever processor is at hand, `idle` is worked out
+//! anew when a processor wakes, and `steal` is what the host says. A store would take each small step back for a counter
+//! that began anew and add all of it, so the last value stands until the kernel's is past it.
+
+use std::collections::BTreeMap;
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::failure::CollectError;
@@ -23,6 +29,7 @@ pub(crate) static CPU: Spec = Spec {
         Box::new(Cpu {
             stat: KeptFile::table(&root, PATH),
             buffer: ReadBuffer::new(),
+            times: Times::default(),
         })
     },
 };
@@ -31,6 +38,10 @@ const PATH: &str = "proc/stat";
 
 /// `USER_HZ`: what the kernel counts in towards programs, on every architecture that we run on.
 const TICKS_PER_SECOND: u32 = 100;
+
+/// What a counter may fall by without having begun anew. Steps back are hundredths of a second as a rule; a processor
+/// that went and came back begins at zero, and has been up for longer than this.
+const MOST_TICKS_BACK: u64 = 3 * TICKS_PER_SECOND as u64;
 
 /// The columns of a `cpu` line in their order. `guest` and `guest_nice` follow, but are parts of `user` and `nice`.
 const MODES: [&str; 8] = [
@@ -173,6 +184,49 @@ fn single(key: &str) -> Option<&'static MetricDefinition> {
 struct Cpu {
     stat: KeptFile,
     buffer: ReadBuffer,
+    times: Times,
+}
+
+type Ticks = [u64; MODES.len()];
+
+/// The last times told, by processor.
+#[derive(Debug, Default)]
+struct Times {
+    last: BTreeMap<u32, Last>,
+    run: u64,
+}
+
+#[derive(Debug)]
+struct Last {
+    ticks: Ticks,
+    /// The run in which it was told.
+    run: u64,
+}
+
+impl Times {
+    /// The times to tell: those read, but where one fell a little, the one told last.
+    fn forward(&mut self, processor: u32, read: Ticks) -> Ticks {
+        let run = self.run;
+        let last = self
+            .last
+            .entry(processor)
+            .or_insert(Last { ticks: read, run });
+        for (last, read) in last.ticks.iter_mut().zip(read) {
+            let back = last.saturating_sub(read);
+            if back == 0 || back >= MOST_TICKS_BACK {
+                *last = read;
+            }
+        }
+        last.run = run;
+        last.ticks
+    }
+
+    /// Forgets processors that this run did not see, and begins the next.
+    fn end_run(&mut self) {
+        let run = self.run;
+        self.last.retain(|_, last| last.run == run);
+        self.run = run.wrapping_add(1);
+    }
 }
 
 impl Collector for Cpu {
@@ -192,13 +246,17 @@ impl Cpu {
             };
             let outcome = match key.strip_prefix("cpu") {
                 Some("") => Ok(()), // the sum of the others
-                Some(number) => write_times(number, &mut fields, out).map(|()| processors += 1),
+                Some(number) => {
+                    let written = write_times(number, &mut fields, &mut self.times, out);
+                    written.map(|()| processors += 1)
+                }
                 None => write_single(key, &mut fields, out),
             };
             if let Err(error) = outcome {
                 out.failure(error);
             }
         }
+        self.times.end_run();
         if processors == 0 {
             return Err(malformed(PATH, None, "a line for each processor", text));
         }
@@ -210,15 +268,17 @@ impl Cpu {
 fn write_times(
     number: &str,
     fields: &mut Fields<'_>,
+    times: &mut Times,
     out: &mut dyn SampleWriter,
 ) -> Result<(), CollectError> {
-    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(fields.malformed("the number of a processor", number));
-    }
+    let processor = number
+        .parse()
+        .map_err(|_| fields.malformed("the number of a processor", number))?;
     let mut ticks = [0; MODES.len()];
     for slot in &mut ticks {
         *slot = fields.number("clock ticks in eight modes")?;
     }
+    let ticks = times.forward(processor, ticks);
     for (mode, ticks) in MODES.iter().zip(ticks) {
         let seconds = ratio(ticks, TICKS_PER_SECOND);
         out.sample(TIME, &[number, mode], Value::F64(seconds));
@@ -235,4 +295,57 @@ fn write_single(
         out.sample(metric, &[], Value::U64(fields.number("a count")?));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use glasshouse_sysfs::compliance::Recording;
+
+    use super::*;
+
+    /// Lines of processor 0 and 7, with idle and iowait in ticks.
+    fn stat(times: &[(u32, u64, u64)]) -> String {
+        let mut text = "cpu  0 0 0 0 0 0 0 0 0 0\n".to_owned();
+        for (number, idle, iowait) in times {
+            text += &format!("cpu{number} 100 0 0 {idle} {iowait} 0 0 0 0 0\n");
+        }
+        text
+    }
+
+    #[test]
+    fn a_small_step_back_stands_still_and_a_large_one_begins_anew() {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(tree.path().join("proc")).unwrap();
+        let mut cpu = (CPU.build)(SysRoot::new(tree.path()), &Options::default());
+        // idle and iowait of processor 7 as the kernel says them, and as they are told
+        for ((idle, iowait), told) in [
+            ((100_000, 5000), (1000.0, 50.0)),
+            ((100_010, 4999), (1000.1, 50.0)),
+            ((99_711, 4998), (1000.1, 50.0)),
+            ((100_011, 5001), (1000.11, 50.01)),
+            // it went and came back
+            ((12, 5001), (0.12, 50.01)),
+            ((20, 4701), (0.2, 47.01)),
+        ] {
+            let text = stat(&[(0, 50, 50), (7, idle, iowait)]);
+            std::fs::write(tree.path().join(PATH), text).unwrap();
+            let recording = Recording::of(cpu.as_mut());
+            let value = |mode| recording.value("system.cpu.time", &["7", mode]).unwrap();
+            assert_eq!((value("idle"), value("iowait")), told, "{idle} {iowait}");
+            assert_eq!(
+                recording.value("system.cpu.time", &["0", "idle"]),
+                Some(0.5)
+            );
+        }
+    }
+
+    #[test]
+    fn a_processor_that_went_is_forgotten() {
+        let mut times = Times::default();
+        times.forward(3, [500; 8]);
+        times.end_run();
+        times.end_run();
+        assert!(times.last.is_empty());
+        assert_eq!(times.forward(3, [499; 8]), [499; 8]);
+    }
 }

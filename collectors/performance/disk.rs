@@ -68,7 +68,14 @@ const fn counter(
     }
 }
 
-static METRICS: [MetricDefinition; 7] = [
+/// Discards and flushes move nothing: OpenTelemetry's direction knows `read` and `write` alone, and a sum over it is what
+/// passed the wire.
+const OPERATION: LabelDefinition = LabelDefinition {
+    key: "linux.disk.operation",
+    help: "One of `discard`, `flush`.",
+};
+
+static METRICS: [MetricDefinition; 11] = [
     counter(
         "system.disk.io",
         "By",
@@ -128,6 +135,38 @@ static METRICS: [MetricDefinition; 7] = [
             &[DEVICE],
         )
     },
+    counter(
+        "system.disk.linux.discarded",
+        "By",
+        ValueType::U64,
+        "Bytes that the device was told since boot that nobody needs any more.",
+        "Not bytes moved: a discard carries no data.",
+        &[DEVICE],
+    ),
+    counter(
+        "system.disk.linux.operations",
+        "{operation}",
+        ValueType::U64,
+        "Operations beside reads and writes that the device completed since boot.",
+        "Not part of `system.disk.operations`.",
+        &[DEVICE, OPERATION],
+    ),
+    counter(
+        "system.disk.linux.merged",
+        "{operation}",
+        ValueType::U64,
+        "Operations beside reads and writes since boot that were merged into another before the device saw them.",
+        "Not part of `system.disk.merged`.",
+        &[DEVICE, OPERATION],
+    ),
+    counter(
+        "system.disk.linux.operation_time",
+        "s",
+        ValueType::F64,
+        "Seconds since boot that operations beside reads and writes took, each counted on its own.",
+        "Not wall time, and not part of `system.disk.operation_time`.",
+        &[DEVICE, OPERATION],
+    ),
 ];
 static IO: &MetricDefinition = &METRICS[0];
 static OPERATIONS: &MetricDefinition = &METRICS[1];
@@ -136,6 +175,10 @@ static OPERATION_TIME: &MetricDefinition = &METRICS[3];
 static IO_TIME: &MetricDefinition = &METRICS[4];
 static WEIGHTED_IO_TIME: &MetricDefinition = &METRICS[5];
 static PENDING: &MetricDefinition = &METRICS[6];
+static DISCARDED: &MetricDefinition = &METRICS[7];
+static OTHER_OPERATIONS: &MetricDefinition = &METRICS[8];
+static OTHER_MERGED: &MetricDefinition = &METRICS[9];
+static OTHER_OPERATION_TIME: &MetricDefinition = &METRICS[10];
 
 #[derive(Debug)]
 struct Disk {
@@ -279,12 +322,16 @@ impl Stat {
         self.read.write(device, "read", out);
         self.write.write(device, "write", out);
         if let Some(discard) = &self.discard {
-            discard.write(device, "discard", out);
+            let labels = [device, "discard"];
+            out.sample(DISCARDED, &[device], Value::U64(discard.bytes));
+            out.sample(OTHER_OPERATIONS, &labels, Value::U64(discard.operations));
+            out.sample(OTHER_MERGED, &labels, Value::U64(discard.merged));
+            out.sample(OTHER_OPERATION_TIME, &labels, Value::F64(discard.seconds));
         }
         if let Some((operations, seconds)) = self.flush {
             let labels = [device, "flush"];
-            out.sample(OPERATIONS, &labels, Value::U64(operations));
-            out.sample(OPERATION_TIME, &labels, Value::F64(seconds));
+            out.sample(OTHER_OPERATIONS, &labels, Value::U64(operations));
+            out.sample(OTHER_OPERATION_TIME, &labels, Value::F64(seconds));
         }
         out.sample(PENDING, &[device], Value::U64(self.pending));
         out.sample(IO_TIME, &[device], Value::F64(self.io_time));
@@ -300,7 +347,40 @@ fn seconds(fields: &mut Fields<'_>) -> Result<f64, CollectError> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use glasshouse_sysfs::compliance::record;
+
     use super::*;
+
+    #[test]
+    fn a_direction_is_read_or_write() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/host");
+        let recording = record(&DISK, &fixture);
+        let directed = recording
+            .samples
+            .iter()
+            .filter(|sample| sample.metric.labels.contains(&DISK_DIRECTION));
+        for sample in directed {
+            assert!(
+                ["read", "write"].contains(&sample.labels[1].as_str()),
+                "{}",
+                sample.name()
+            );
+        }
+        for (metric, operation) in [
+            ("system.disk.linux.operations", "discard"),
+            ("system.disk.linux.operations", "flush"),
+            ("system.disk.linux.operation_time", "flush"),
+        ] {
+            assert!(recording.value(metric, &["nvme0n1", operation]).is_some());
+        }
+        assert!(
+            recording
+                .value("system.disk.linux.discarded", &["nvme0n1"])
+                .is_some()
+        );
+    }
 
     #[test]
     fn partitions_are_told_by_the_name_of_the_device_before() {

@@ -14,7 +14,7 @@ pub(crate) const DEVICE: LabelDefinition = LabelDefinition {
 
 pub(crate) const DISK_DIRECTION: LabelDefinition = LabelDefinition {
     key: "disk.io.direction",
-    help: "One of `read`, `write`, `discard`, `flush`.",
+    help: "One of `read`, `write`.",
 };
 
 pub(crate) const INTERFACE: LabelDefinition = LabelDefinition {

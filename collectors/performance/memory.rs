@@ -226,29 +226,36 @@ impl Memory {
     fn read(&mut self, out: &mut dyn SampleWriter) -> Result<(), CollectError> {
         let text = self.meminfo.read(&mut self.buffer)?;
         let mut sums = Sums::default();
+        let mut known = 0;
         for (n, line) in text.lines().enumerate() {
-            if let Err(error) = read_line(Fields::new(PATH, n + 1, line), &mut sums, out) {
+            match read_line(Fields::new(PATH, n + 1, line), &mut sums, out) {
+                Ok(Line::Known) => known += 1,
+                Ok(Line::Other) => {}
+                Err(error) => out.failure(error),
+            }
+        }
+        if known == 0 {
+            return Err(malformed(PATH, None, "a line `MemTotal`", text));
+        }
+        let huge = (sums.huge_total, sums.huge_free);
+        let swap = (sums.swap_total, sums.swap_free);
+        // each on its own: what does not fit in one says nothing about the others
+        for outcome in [
+            write_usage(&sums, out),
+            write_pair(huge, HUGE_LIMIT, HUGE_USAGE, out),
+            write_pair(swap, SWAP_LIMIT, SWAP_USAGE, out),
+        ] {
+            if let Err(error) = outcome {
                 out.failure(error);
             }
         }
-        let total = sums
-            .total
-            .ok_or_else(|| malformed(PATH, None, "a line `MemTotal`", text))?;
-        out.sample(LIMIT, &[], Value::U64(total));
-        write_usage(total, &sums, out)?;
-        write_pair(
-            (sums.huge_total, sums.huge_free),
-            HUGE_LIMIT,
-            HUGE_USAGE,
-            out,
-        )?;
-        write_pair(
-            (sums.swap_total, sums.swap_free),
-            SWAP_LIMIT,
-            SWAP_USAGE,
-            out,
-        )
+        Ok(())
     }
+}
+
+enum Line {
+    Known,
+    Other,
 }
 
 /// `MemTotal:       15666184 kB`, or without a unit where it counts pages.
@@ -256,12 +263,12 @@ fn read_line(
     mut fields: Fields<'_>,
     sums: &mut Sums,
     out: &mut dyn SampleWriter,
-) -> Result<(), CollectError> {
+) -> Result<Line, CollectError> {
     let key = fields.word("a key")?.trim_end_matches(':');
     let plain = plain(key);
     let slot = sums.slot(key);
     if plain.is_none() && slot.is_none() {
-        return Ok(());
+        return Ok(Line::Other);
     }
     let number = fields.number("an amount")?;
     let amount = match fields.word("a unit") {
@@ -276,31 +283,34 @@ fn read_line(
     if let Some(slot) = slot {
         *slot = Some(amount);
     }
-    Ok(())
+    Ok(Line::Known)
 }
 
-fn write_usage(total: u64, sums: &Sums, out: &mut dyn SampleWriter) -> Result<(), CollectError> {
-    let (Some(free), Some(buffers), Some(cached)) = (sums.free, sums.buffers, sums.cached) else {
-        return Err(malformed(
-            PATH,
-            None,
-            "`MemFree`, `Buffers` and `Cached`",
-            "",
-        ));
+/// The limit and the parts that are there; what is used only where all are.
+fn write_usage(sums: &Sums, out: &mut dyn SampleWriter) -> Result<(), CollectError> {
+    if let Some(total) = sums.total {
+        out.sample(LIMIT, &[], Value::U64(total));
+    }
+    let parts = [
+        ("free", sums.free),
+        ("buffers", sums.buffers),
+        ("cached", sums.cached),
+    ];
+    for (state, bytes) in parts {
+        if let Some(bytes) = bytes {
+            out.sample(USAGE, &[state], Value::U64(bytes));
+        }
+    }
+    let all = (sums.total, sums.free, sums.buffers, sums.cached);
+    let (Some(total), Some(free), Some(buffers), Some(cached)) = all else {
+        let expected = "lines `MemTotal`, `MemFree`, `Buffers` and `Cached`";
+        return Err(malformed(PATH, None, expected, "fewer"));
     };
     let used = [free, buffers, cached]
         .iter()
         .try_fold(total, |left, part| left.checked_sub(*part))
         .ok_or_else(|| malformed(PATH, None, "parts within `MemTotal`", &total.to_string()))?;
-    let states = [
-        ("used", used),
-        ("free", free),
-        ("buffers", buffers),
-        ("cached", cached),
-    ];
-    for (state, bytes) in states {
-        out.sample(USAGE, &[state], Value::U64(bytes));
-    }
+    out.sample(USAGE, &["used"], Value::U64(used));
     Ok(())
 }
 
@@ -326,4 +336,45 @@ fn write_pair(
     out.sample(usage, &["used"], Value::U64(used));
     out.sample(usage, &["free"], Value::U64(free));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use glasshouse_sysfs::compliance::{Recording, record};
+
+    use super::*;
+
+    fn of(meminfo: &str) -> Recording {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(tree.path().join("proc")).unwrap();
+        std::fs::write(tree.path().join(PATH), meminfo).unwrap();
+        record(&MEMORY, tree.path())
+    }
+
+    #[test]
+    fn what_does_not_fit_costs_nothing_else() {
+        let swap = "SwapTotal: 9 kB\nSwapFree: 4 kB\n";
+        // more cached than there is; huge pages more free than set aside
+        let recording = of(&format!(
+            "MemTotal: 10 kB\nMemFree: 3 kB\nBuffers: 1 kB\nCached: 99 kB\n\
+             HugePages_Total: 1\nHugePages_Free: 2\n{swap}"
+        ));
+        assert_eq!(recording.failures.len(), 2, "{:?}", recording.failures);
+        for (metric, labels, value) in [
+            ("system.memory.limit", &[][..], Some(10240.0)),
+            ("system.memory.usage", &["free"], Some(3072.0)),
+            ("system.memory.usage", &["used"], None),
+            ("system.paging.usage", &["used"], Some(5120.0)),
+        ] {
+            assert_eq!(
+                recording.value(metric, labels),
+                value,
+                "{metric} {labels:?}"
+            );
+        }
+        let recording = of(&format!("MemTotal: x kB\nMemFree: 3 kB\n{swap}"));
+        assert_eq!(recording.failures.len(), 2, "{:?}", recording.failures);
+        assert_eq!(recording.value("system.paging.limit", &[]), Some(9216.0));
+        assert!(of("MemTotal: x kB\n").outcome.is_err());
+    }
 }

@@ -32,7 +32,10 @@ pub(crate) static NETWORK: Spec = Spec {
 pub(crate) const EXCLUDE: OptionDefinition = OptionDefinition {
     name: "exclude",
     help: "Network interfaces to leave out: names, or the start of one and `*`.",
-    default: OptionDefault::TextList(&["veth*", "cali*", "lxc*", "tap*", "vnet*"]),
+    default: OptionDefault::TextList(&[
+        "azv*", "br-*", "cali*", "cni*", "docker*", "eni*", "gke*", "lxc*", "tap*", "veth*",
+        "vnet*",
+    ]),
 };
 
 const PATH: &str = "proc/net/dev";

@@ -7,7 +7,7 @@ use glasshouse_core::failure::{CollectError, FailureReason};
 use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
-use glasshouse_sysfs::{Patterns, Spec, SysRoot, malformed, optional, scaled};
+use glasshouse_sysfs::{Patterns, Spec, SysRoot, malformed, optional, scaled, stable_device};
 
 use crate::labels::INTERFACE;
 use crate::network::EXCLUDE;
@@ -43,6 +43,11 @@ const FAULTS: [(&str, &str); 6] = [
     ("collisions", "collision"),
 ];
 
+const ID: LabelDefinition = LabelDefinition {
+    key: "hw.id",
+    help: "Where the hardware is plugged in, e.g. its PCI address; the interface's name where it is no hardware.",
+};
+
 static METRICS: [MetricDefinition; 4] = [
     MetricDefinition {
         name: "hw.network.up",
@@ -51,7 +56,7 @@ static METRICS: [MetricDefinition; 4] = [
         value: ValueType::U64,
         help: "1 where the interface is operational, else 0.",
         is_not: "Not proof that anything is reachable: it is the link alone. Loopback says `unknown`, which is 0.",
-        labels: &[INTERFACE],
+        labels: &[INTERFACE, ID],
         source: "/sys/class/net/*/operstate",
         audience: Audience::Operator,
     },
@@ -62,7 +67,7 @@ static METRICS: [MetricDefinition; 4] = [
         value: ValueType::U64,
         help: "The speed that the link came up with.",
         is_not: "Not the speed that the hardware could have, nor what flows.",
-        labels: &[INTERFACE],
+        labels: &[INTERFACE, ID],
         source: "/sys/class/net/*/speed",
         audience: Audience::Operator,
     },
@@ -119,6 +124,7 @@ impl Collector for NetworkLink {
             let interface = Interface {
                 root: &self.root,
                 name,
+                id: hardware_id(&self.root, name),
             };
             for outcome in [
                 interface.write_state(out),
@@ -143,6 +149,24 @@ impl Collector for NetworkLink {
 struct Interface<'r> {
     root: &'r SysRoot,
     name: &'r str,
+    id: String,
+}
+
+/// `0000:19:00.1`, and behind a `/` the port where one function of a card has several.
+fn hardware_id(root: &SysRoot, name: &str) -> String {
+    let directory = format!("{DIRECTORY}/{name}");
+    let place = root.link_target(&directory).unwrap_or_default();
+    let Some(device) = place
+        .rsplit_once("/net/")
+        .and_then(|(device, _)| stable_device(device))
+    else {
+        return name.to_owned();
+    };
+    // of what cannot be read there is no failure: the name of the interface tells the ports apart too
+    match root.read_optional_u64(&format!("{directory}/dev_port")) {
+        Ok(Some(port @ 1..)) => format!("{device}/{port}"),
+        _ => device,
+    }
 }
 
 impl Interface<'_> {
@@ -153,7 +177,8 @@ impl Interface<'_> {
     fn write_state(&self, out: &mut dyn SampleWriter) -> Result<(), CollectError> {
         let state = optional(self.root.read_trimmed(&self.path("operstate")))?;
         if let Some(state) = state {
-            out.sample(UP, &[self.name], Value::U64(u64::from(state == "up")));
+            let labels = [self.name, &self.id];
+            out.sample(UP, &labels, Value::U64(u64::from(state == "up")));
         }
         Ok(())
     }
@@ -172,9 +197,10 @@ impl Interface<'_> {
             Ok(megabits) => u64::try_from(megabits).ok(),
             Err(_) => return Err(malformed(&path, None, "Mbit/s", &word)),
         };
+        let labels = [self.name, &*self.id];
         match speed.and_then(|megabits| scaled(megabits, BYTES_PER_MEGABIT)) {
-            Some(speed @ 1..) => out.sample(SPEED, &[self.name], Value::U64(speed)),
-            _ if is_hardware => out.absent(SPEED, &[self.name], FailureReason::Unsupported),
+            Some(speed @ 1..) => out.sample(SPEED, &labels, Value::U64(speed)),
+            _ if is_hardware => out.absent(SPEED, &labels, FailureReason::Unsupported),
             _ => {}
         }
         Ok(())
@@ -205,5 +231,75 @@ impl Interface<'_> {
             out.sample(metric, labels, Value::U64(count));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glasshouse_sysfs::compliance::record;
+
+    use super::*;
+
+    #[test]
+    fn an_interface_is_named_by_where_it_is_plugged_in() {
+        let tree = tempfile::tempdir().unwrap();
+        let class = tree.path().join(DIRECTORY);
+        std::fs::create_dir_all(&class).unwrap();
+        for (name, place, port) in [
+            ("eth0", "pci0000:16/0000:19:00.0/net/eth0", "0"),
+            ("eth1", "pci0000:16/0000:19:00.0/net/eth1", "1"),
+            ("eth2", "pci0000:00/0000:00:03.0/virtio7/net/eth2", "0"),
+            ("bond0", "virtual/net/bond0", "0"),
+        ] {
+            let device = tree.path().join("sys/devices").join(place);
+            std::fs::create_dir_all(&device).unwrap();
+            std::fs::write(device.join("operstate"), "up\n").unwrap();
+            std::fs::write(device.join("dev_port"), port).unwrap();
+            let target = format!("../../devices/{place}");
+            std::os::unix::fs::symlink(target, class.join(name)).unwrap();
+        }
+        let recording = record(&NETWORK_LINK, tree.path());
+        for labels in [
+            ["eth0", "0000:19:00.0"],
+            ["eth1", "0000:19:00.0/1"],
+            ["eth2", "0000:00:03.0"],
+            ["bond0", "bond0"],
+        ] {
+            assert_eq!(recording.value("hw.network.up", &labels), Some(1.0));
+        }
+    }
+
+    #[test]
+    fn what_containers_bring_and_take_is_left_out() {
+        let exclude = Options::defaults(NETWORK_LINK.options);
+        let exclude = Patterns::new(exclude.text_list(EXCLUDE.name));
+        for name in [
+            "br-4f1e2d3c4b5a",
+            "docker0",
+            "docker_gwbridge",
+            "eni0a1b2c3d4e5",
+            "azv0a1b2c3",
+            "gke52ccea7b9fe",
+            "cali1a2b3c4d5e6",
+            "cni0",
+            "lxc1234",
+            "veth8a1b2c3",
+            "vnet3",
+            "tap0",
+        ] {
+            assert!(exclude.matches(name), "{name}");
+        }
+        for name in [
+            "eth0",
+            "enp23s0f0",
+            "ens5",
+            "eno1",
+            "br0",
+            "bond0",
+            "ib0",
+            "lo",
+        ] {
+            assert!(!exclude.matches(name), "{name}");
+        }
     }
 }

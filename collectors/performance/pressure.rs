@@ -136,8 +136,12 @@ fn write_line(
         let share = word
             .strip_prefix(key)
             .and_then(hundredths)
-            .filter(|hundredths| *hundredths <= u64::from(HUNDREDTHS_OF_A_PERCENT))
-            .ok_or_else(|| fields.malformed(key, word))?;
+            .filter(|hundredths| *hundredths <= u64::from(HUNDREDTHS_OF_A_PERCENT));
+        // the time behind the averages is worth more than they are
+        let Some(share) = share else {
+            out.failure(fields.malformed(key, word));
+            continue;
+        };
         let share = ratio(share, HUNDREDTHS_OF_A_PERCENT);
         let labels = [resource, scope, window];
         out.sample(SHARE, &labels, Value::F64(share));
@@ -161,4 +165,25 @@ fn hundredths(percent: &str) -> Option<u64> {
         .ok()?
         .checked_mul(100)?
         .checked_add(fraction)
+}
+
+#[cfg(test)]
+mod tests {
+    use glasshouse_sysfs::compliance::record;
+
+    use super::*;
+
+    #[test]
+    fn an_average_that_makes_no_sense_costs_nothing_else() {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(tree.path().join("proc/pressure")).unwrap();
+        let text = "some avg10=x avg60=100.01 avg300=0.50 total=2000000\n";
+        std::fs::write(tree.path().join("proc/pressure/io"), text).unwrap();
+        let recording = record(&PRESSURE, tree.path());
+        assert_eq!(recording.failures.len(), 2, "{:?}", recording.failures);
+        let share = recording.value("system.linux.pressure.share", &["io", "some", "300s"]);
+        assert_eq!(share, Some(0.005));
+        let time = recording.value("system.linux.pressure.time", &["io", "some"]);
+        assert_eq!(time, Some(2.0));
+    }
 }

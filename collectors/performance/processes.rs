@@ -28,15 +28,19 @@ pub(crate) static PROCESSES: Spec = Spec {
     },
 };
 
-/// The letters of the kernel, and the word for each: four of OpenTelemetry, two of ours.
-const STATES: [(&str, &[u8]); 6] = [
+/// The letters of the kernel, and the word for each: four of OpenTelemetry, three of ours. The letters differ between
+/// kernels (`W` is paging, or waking; `K` and `x` came and went), so one that nobody knows is a state like another.
+const STATES: [(&str, &[u8]); 7] = [
     ("running", b"R"),
     ("sleeping", b"S"),
     ("uninterruptible", b"D"),
     ("stopped", b"Tt"),
-    ("defunct", b"ZX"),
-    ("idle", b"I"),
+    ("defunct", b"ZXx"),
+    // kernel threads that wait for work, or were parked with their processor
+    ("idle", b"IP"),
+    (OTHER, b"KW"),
 ];
+const OTHER: &str = "other";
 
 static METRICS: [MetricDefinition; 2] = [
     MetricDefinition {
@@ -48,7 +52,7 @@ static METRICS: [MetricDefinition; 2] = [
         is_not: "Not threads: a process shows the state of its first thread. Kernel threads count as processes.",
         labels: &[LabelDefinition {
             key: "process.state",
-            help: "One of `running`, `sleeping`, `uninterruptible`, `stopped`, `defunct`, `idle`.",
+            help: "One of `running`, `sleeping`, `uninterruptible`, `stopped`, `defunct`, `idle`, `other`.",
         }],
         source: "/proc/*/stat",
         audience: Audience::Operator,
@@ -129,7 +133,7 @@ fn read(root: &SysRoot, path: &str, buffer: &mut ReadBuffer) -> Result<(usize, u
     let state = words
         .next()
         .and_then(|word| <[u8; 1]>::try_from(word.as_bytes()).ok())
-        .and_then(|[letter]| STATES.iter().position(|(_, known)| known.contains(&letter)));
+        .and_then(|[letter]| state_index(letter));
     let threads = words
         .nth(WORDS_TO_THREADS - 1)
         .and_then(|word| word.parse().ok());
@@ -141,5 +145,54 @@ fn read(root: &SysRoot, path: &str, buffer: &mut ReadBuffer) -> Result<(usize, u
             "a state and a number of threads",
             rest,
         )),
+    }
+}
+
+/// The index of the state that a letter means; `None` where it is no letter.
+fn state_index(letter: u8) -> Option<usize> {
+    if !letter.is_ascii_alphabetic() {
+        return None;
+    }
+    let known = STATES
+        .iter()
+        .position(|(_, letters)| letters.contains(&letter));
+    known.or_else(|| STATES.iter().position(|(word, _)| *word == OTHER))
+}
+
+#[cfg(test)]
+mod tests {
+    use glasshouse_sysfs::compliance::record;
+
+    use super::*;
+
+    #[test]
+    fn every_letter_of_any_kernel_is_counted() {
+        let tree = tempfile::tempdir().unwrap();
+        let states = [
+            "R", "S", "D", "T", "t", "Z", "X", "x", "I", "P", "K", "W", "Q",
+        ];
+        for (pid, state) in states.iter().enumerate() {
+            let process = tree.path().join(format!("proc/{}", pid + 1));
+            std::fs::create_dir_all(&process).unwrap();
+            let zeros = "0 ".repeat(WORDS_TO_THREADS - 1);
+            let stat = format!("{} (a) {state} {zeros}1 0", pid + 1);
+            std::fs::write(process.join("stat"), stat).unwrap();
+        }
+        let recording = record(&PROCESSES, tree.path());
+        assert!(recording.failures.is_empty(), "{:?}", recording.failures);
+        for (state, count) in [
+            ("running", 1.0),
+            ("sleeping", 1.0),
+            ("uninterruptible", 1.0),
+            ("stopped", 2.0),
+            ("defunct", 3.0),
+            ("idle", 2.0),
+            ("other", 3.0),
+        ] {
+            let told = recording.value("system.process.count", &[state]);
+            assert_eq!(told, Some(count), "{state}");
+        }
+        let threads = recording.value("system.process.linux.threads", &[]);
+        assert_eq!(threads, Some(13.0));
     }
 }

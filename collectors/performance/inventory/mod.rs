@@ -21,7 +21,12 @@ pub(crate) static INVENTORY: Spec = Spec {
     options: &[],
     interval_seconds: 60,
     needs: "",
-    build: |root: SysRoot, _: &Options| Box::new(Inventory { root }),
+    build: |root: SysRoot, _: &Options| {
+        Box::new(Inventory {
+            root,
+            models: processors::Models::default(),
+        })
+    },
 };
 
 const fn fact(key: &'static str, help: &'static str, source: &'static str) -> FactDefinition {
@@ -147,32 +152,32 @@ static FACTS: [FactDefinition; 38] = [
     fact(
         "host.cpu.vendor.id",
         "Who made the processors.",
-        "/proc/cpuinfo",
+        "/proc/cpuinfo, at the first run",
     ),
     fact(
         "host.cpu.model.name",
         "The maker's name of the processors.",
-        "/proc/cpuinfo",
+        "/proc/cpuinfo, at the first run",
     ),
     fact(
         "host.cpu.family",
         "The family number of the processors.",
-        "/proc/cpuinfo",
+        "/proc/cpuinfo, at the first run",
     ),
     fact(
         "host.cpu.model.id",
         "The model number of the processors.",
-        "/proc/cpuinfo",
+        "/proc/cpuinfo, at the first run",
     ),
     fact(
         "host.cpu.stepping",
         "The stepping of the processors.",
-        "/proc/cpuinfo",
+        "/proc/cpuinfo, at the first run",
     ),
     fact(
         "host.cpu.microcode",
-        "The microcode that the package runs.",
-        "/proc/cpuinfo",
+        "The microcode that the package ran at the first run: one that is loaded later is told after a restart.",
+        "/proc/cpuinfo, at the first run",
     ),
     fact(
         "host.cpu.packages",
@@ -224,6 +229,7 @@ static FACTS: [FactDefinition; 38] = [
 #[derive(Debug)]
 struct Inventory {
     root: SysRoot,
+    models: processors::Models,
 }
 
 impl Collector for Inventory {
@@ -235,7 +241,7 @@ impl Collector for Inventory {
             failed: 0,
         };
         host::tell(&mut teller);
-        processors::tell(&mut teller);
+        processors::tell(&mut teller, &mut self.models);
         disks::tell(&mut teller);
         interfaces::tell(&mut teller);
         if teller.told == 0 && teller.failed == 0 {
@@ -295,5 +301,29 @@ impl Teller<'_> {
                 self.failed += 1;
             })
             .ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use glasshouse_sysfs::compliance::{Recording, opened_by};
+
+    use super::*;
+
+    #[test]
+    fn what_interrupts_every_processor_is_read_once_and_told_each_time() {
+        const CPUINFO: &str = "proc/cpuinfo";
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/host");
+        let mut inventory = (INVENTORY.build)(SysRoot::new(&fixture), &Options::default());
+        let mut told = Vec::new();
+        for opened in [true, false, false] {
+            let paths = opened_by(|| told.push(Recording::of(inventory.as_mut()).text()));
+            assert_eq!(paths.iter().any(|path| path == CPUINFO), opened);
+        }
+        assert!(told[0].contains("host.cpu.model.name"));
+        assert_eq!(told[0], told[1]);
+        assert_eq!(told[0], told[2]);
     }
 }

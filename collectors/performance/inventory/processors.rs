@@ -9,9 +9,27 @@ use super::Teller;
 const DIRECTORY: &str = "sys/devices/system/cpu";
 const CPUINFO: &str = "proc/cpuinfo";
 
-pub(super) fn tell(teller: &mut Teller<'_>) {
+/// What `/proc/cpuinfo` said, once it said something. Some kernels interrupt every processor to write that file, idle
+/// ones too, and nothing in it changes without a reboot but clocks, which are not told, and microcode that is loaded late.
+#[derive(Debug, Default)]
+pub(super) struct Models(Option<Vec<Model>>);
+
+/// One fact of one package.
+#[derive(Debug)]
+struct Model {
+    component: String,
+    key: &'static str,
+    value: String,
+}
+
+pub(super) fn tell(teller: &mut Teller<'_>, models: &mut Models) {
     tell_topology(teller);
-    tell_models(teller);
+    if models.0.is_none() {
+        models.0 = read_models(teller);
+    }
+    for model in models.0.iter().flatten() {
+        teller.tell(&model.component, model.key, &model.value);
+    }
     tell_clocks(teller);
     let nodes = optional(teller.root.list("sys/devices/system/node"));
     let nodes = teller.noted(nodes).flatten().unwrap_or_default();
@@ -54,16 +72,14 @@ fn tell_topology(teller: &mut Teller<'_>) {
 }
 
 /// What the file says of the first processor of each package. Architectures without such lines tell nothing.
-fn tell_models(teller: &mut Teller<'_>) {
+fn read_models(teller: &mut Teller<'_>) -> Option<Vec<Model>> {
     let text = optional(teller.root.read_text(CPUINFO));
-    let Some(text) = teller.noted(text).flatten() else {
-        return;
-    };
+    let text = teller.noted(text).flatten()?;
     if text.trim().is_empty() {
         let error = malformed(CPUINFO, None, "a paragraph for each processor", "");
-        teller.noted::<()>(Err(error));
-        return;
+        return teller.noted(Err(error));
     }
+    let mut models = Vec::new();
     let mut packages = BTreeSet::new();
     for paragraph in text.split("\n\n") {
         let lines: BTreeMap<&str, &str> = paragraph
@@ -87,13 +103,14 @@ fn tell_models(teller: &mut Teller<'_>) {
             ("stepping", "host.cpu.stepping"),
             ("microcode", "host.cpu.microcode"),
         ] {
-            teller.tell(
-                &component,
+            models.push(Model {
+                component: component.clone(),
                 key,
-                lines.get(line).copied().unwrap_or_default(),
-            );
+                value: lines.get(line).copied().unwrap_or_default().to_owned(),
+            });
         }
     }
+    (!models.is_empty()).then_some(models)
 }
 
 fn tell_clocks(teller: &mut Teller<'_>) {

@@ -43,14 +43,20 @@ pub fn record(spec: &dyn CollectorSpec, root: &Path) -> Recording {
 }
 
 impl Recording {
-    /// One run of a collector.
-    pub fn of(collector: &mut dyn Collector) -> Self {
-        let mut recording = Self {
+    /// Nothing yet: for a part of a collector that writes without reading.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
             outcome: Ok(Presence::Present),
             samples: Vec::new(),
             facts: Vec::new(),
             failures: Vec::new(),
-        };
+        }
+    }
+
+    /// One run of a collector.
+    pub fn of(collector: &mut dyn Collector) -> Self {
+        let mut recording = Self::empty();
         recording.outcome = collector.collect(&mut recording);
         recording
     }

@@ -226,6 +226,17 @@ fn disk(sample: &PeerSample) -> Option<Meaning> {
         )
     };
     let whole = |metric| one(metric, &[("system.device", device)]);
+    let other = |metric, operation| {
+        one(
+            metric,
+            &[
+                ("system.device", device),
+                ("linux.disk.operation", operation),
+            ],
+        )
+    };
+    const OTHER_OPERATIONS: &str = "system.disk.linux.operations";
+    const OTHER_TIME: &str = "system.disk.linux.operation_time";
     const OPERATIONS: &str = "system.disk.operations";
     const MERGED: &str = "system.disk.merged";
     const IO: &str = "system.disk.io";
@@ -233,22 +244,22 @@ fn disk(sample: &PeerSample) -> Option<Meaning> {
     match sample.name.strip_prefix("node_disk_")? {
         "reads_completed_total" => of(OPERATIONS, "read"),
         "writes_completed_total" => of(OPERATIONS, "write"),
-        "discards_completed_total" => of(OPERATIONS, "discard"),
-        "flush_requests_total" => of(OPERATIONS, "flush"),
+        "discards_completed_total" => other(OTHER_OPERATIONS, "discard"),
+        "flush_requests_total" => other(OTHER_OPERATIONS, "flush"),
         "reads_merged_total" => of(MERGED, "read"),
         "writes_merged_total" => of(MERGED, "write"),
-        "discards_merged_total" => of(MERGED, "discard"),
+        "discards_merged_total" => other("system.disk.linux.merged", "discard"),
         "read_bytes_total" => of(IO, "read"),
         "written_bytes_total" => of(IO, "write"),
         "discarded_sectors_total" => scaled(
-            IO,
-            &[("system.device", device), ("disk.io.direction", "discard")],
+            "system.disk.linux.discarded",
+            &[("system.device", device)],
             512.0,
         ),
         "read_time_seconds_total" => of(TIME, "read"),
         "write_time_seconds_total" => of(TIME, "write"),
-        "discard_time_seconds_total" => of(TIME, "discard"),
-        "flush_requests_time_seconds_total" => of(TIME, "flush"),
+        "discard_time_seconds_total" => other(OTHER_TIME, "discard"),
+        "flush_requests_time_seconds_total" => other(OTHER_TIME, "flush"),
         "io_now" => whole("system.disk.pending_operations"),
         "io_time_seconds_total" => whole("system.disk.io_time"),
         "io_time_weighted_seconds_total" => whole("system.disk.weighted_io_time"),
@@ -290,6 +301,9 @@ fn filesystem(sample: &PeerSample) -> Option<Meaning> {
         "avail_bytes" => states("system.filesystem.usage", &["free"]),
         "files" => states("system.filesystem.inodes.usage", &["used", "free"]),
         "files_free" => states("system.filesystem.inodes.usage", &["free"]),
+        "readonly" if sample.value == 1.0 => {
+            excluded("read-only as a mount in the peer's sight; ours is the file system itself")
+        }
         "readonly" => one("system.filesystem.linux.read_only", &[point]),
         "device_error" => excluded("an error is a failure with its reason, not a sample"),
         _ => None,
@@ -298,7 +312,8 @@ fn filesystem(sample: &PeerSample) -> Option<Meaning> {
 
 fn network(sample: &PeerSample) -> Option<Meaning> {
     let device = sample.label("device");
-    if device.starts_with("veth") {
+    const OF_CONTAINERS: [&str; 4] = ["veth", "docker", "br-", "cni"];
+    if OF_CONTAINERS.iter().any(|start| device.starts_with(start)) {
         return excluded("interfaces of containers are left out by default");
     }
     let interface = ("network.interface.name", device);
@@ -378,9 +393,8 @@ fn thermal(sample: &PeerSample) -> Option<Meaning> {
 }
 
 fn rapl(sample: &PeerSample) -> Option<Meaning> {
-    let zone = sample.label("path").rsplit('/').next()?;
     sample.name.ends_with("_joules_total").then_some(())?;
-    one("hw.energy", &[("hw.id", zone)])
+    excluded("the peer tells the register, which wraps; ours counts from our first reading on")
 }
 
 fn hwmon(sample: &PeerSample) -> Option<Meaning> {
@@ -388,8 +402,8 @@ fn hwmon(sample: &PeerSample) -> Option<Meaning> {
     let chip = match sample.label("chip") {
         "platform_coretemp_0" => "coretemp@coretemp.0",
         "platform_coretemp_1" => "coretemp@coretemp.1",
-        "nvme_nvme0" => "nvme@nvme0",
-        "nvme_nvme1" => "nvme@nvme1",
+        "nvme_nvme0" => "nvme@0000:17:00.0",
+        "nvme_nvme1" => "nvme@0000:18:00.0",
         "platform_nct6775_656" => "nct6798@nct6775.656",
         _ => return hwmon_of_an_unnamed_chip(sample),
     };
