@@ -230,15 +230,11 @@ impl<'a> Index<'a> {
             .iter()
             .map(|metric| wanted(metric.name))
             .collect();
-        let mut places: Vec<u64> = Vec::with_capacity(self.collectors.len());
-        for collector in &self.collectors {
-            places.push(
-                collector
-                    .times
-                    .offset
-                    .saturating_add(wide(collector.times.length)),
-            );
-        }
+        let after = |times: &Place| times.offset.saturating_add(wide(times.length));
+        let collectors = self.collectors.iter();
+        let mut places: Vec<u64> = collectors
+            .map(|collector| after(&collector.times))
+            .collect();
         let mut cursor = self.series;
         for _ in 0..self.series_count {
             let number = cursor.size(MOST_SERIES)?;

@@ -365,7 +365,10 @@ mod tests {
             &reader.inventory().unwrap(),
             &reader.inventory().unwrap()
         ));
-        for (frames, write) in [(99, write as fn(&Path, &Inventory) -> _), (100, write_without_sync)] {
+        for (frames, write) in [
+            (99, write as fn(&Path, &Inventory) -> _),
+            (100, write_without_sync),
+        ] {
             inventory.link.frames = frames;
             write(dir.path(), &inventory).unwrap();
             assert_eq!(*reader.inventory().unwrap(), inventory);

@@ -147,15 +147,7 @@ impl<'a> Plan<'a> {
             .iter()
             .map(|collector| collector.times)
             .collect();
-        let mut cost = wide(bytes.len());
-        for (place, times) in times.iter().enumerate() {
-            if found.iter().any(|entry| entry.collector == place) {
-                cost = cost.saturating_add(wide(times.length));
-            }
-        }
-        for entry in &found {
-            cost = cost.saturating_add(wide(entry.block.length));
-        }
+        let cost = wide(bytes.len()).saturating_add(cost(&times, &found));
         if !self.afford(cost, query) {
             return Ok(None);
         }
@@ -188,4 +180,13 @@ impl<'a> Plan<'a> {
         }
         key
     }
+}
+
+/// The bytes of some series' blocks and of the times that they need.
+fn cost(times: &[Place], found: &[SeriesEntry]) -> u64 {
+    let needed = |place: &usize| found.iter().any(|entry| entry.collector == *place);
+    let times = times.iter().enumerate().filter(|(place, _)| needed(place));
+    let times: u64 = times.map(|(_, times)| wide(times.length)).sum();
+    let blocks: u64 = found.iter().map(|entry| wide(entry.block.length)).sum();
+    times.saturating_add(blocks)
 }
