@@ -40,11 +40,11 @@ pub fn write(dir: &Path, inventory: &Inventory) -> Result<(), StoreError> {
         .map_err(|source| StoreError::io("sync", dir, source))
 }
 
-/// As [`write`], without waiting for the disk: for what is soon written again. Power loss may cost the file, which
+/// As [`write()`], without waiting for the disk: for what is soon written again. Power loss may cost the file, which
 /// the node's next start writes anew.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_without_sync(dir: &Path, inventory: &Inventory) -> Result<(), StoreError> {
     replace(dir, inventory, |_| Ok(()))
 }
