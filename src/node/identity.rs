@@ -1,7 +1,7 @@
 //! Who the node is.
 
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use glasshouse_core::identity::NodeId;
@@ -20,6 +20,9 @@ const MACHINE_ID_FILES: &[&str] = &["/etc/machine-id", "/var/lib/dbus/machine-id
 
 /// Where a machine without one gets its own, below the inventory.
 const MADE_UP: &str = "machine-id";
+
+/// How that file is called until it is whole.
+const MADE_UP_TEMPORARY: &str = "machine-id.tmp";
 
 /// A machine-id is 32 hexadecimal digits; the file may have a line end.
 const MOST_BYTES: usize = 128;
@@ -40,12 +43,17 @@ pub(crate) fn own_id(settings: &NodeSettings, inventory: &Path) -> Result<NodeId
     if let Some(machine_id) = known {
         return Ok(node_id(&machine_id));
     }
+    Ok(node_id(&made_up(inventory)?))
+}
+
+/// The machine-id that was made up for this machine, now or before.
+fn made_up(inventory: &Path) -> Result<String, NodeError> {
     let path = inventory.join(MADE_UP);
     if let Some(machine_id) = read(&path) {
-        return Ok(node_id(&machine_id));
+        return Ok(machine_id);
     }
     let machine_id = Uuid::new_v4().simple().to_string();
-    fs::write(&path, &machine_id).map_err(|source| NodeError::State {
+    keep(inventory, &machine_id).map_err(|source| NodeError::State {
         path: path.clone(),
         source,
     })?;
@@ -53,7 +61,22 @@ pub(crate) fn own_id(settings: &NodeSettings, inventory: &Path) -> Result<NodeId
         path = %path.display(),
         "This machine has no machine-id; one was made up, which is this node's as long as its state folder is kept."
     );
-    Ok(node_id(&machine_id))
+    Ok(machine_id)
+}
+
+/// Writes the machine-id so that power loss leaves all of it or nothing: with a part of it the node would become
+/// another one, whose history is nobody's.
+fn keep(inventory: &Path, machine_id: &str) -> io::Result<()> {
+    let temporary = inventory.join(MADE_UP_TEMPORARY);
+    let mut file = File::create(&temporary)?;
+    file.write_all(machine_id.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&temporary, inventory.join(MADE_UP))?;
+    File::open(inventory)?.sync_all()?;
+    // the folder may be as new as the file
+    inventory
+        .parent()
+        .map_or(Ok(()), |state| File::open(state)?.sync_all())
 }
 
 /// The name that the host gives itself.
@@ -76,7 +99,7 @@ fn bounded(path: &Path) -> io::Result<String> {
     use io::Read;
     let mut text = String::new();
     let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
-    fs::File::open(path)?.take(most).read_to_string(&mut text)?;
+    File::open(path)?.take(most).read_to_string(&mut text)?;
     if text.len() >= MOST_BYTES {
         return Err(ErrorKind::InvalidData.into());
     }
@@ -93,6 +116,21 @@ mod tests {
         assert_eq!(id, node_id("0123456789abcdef0123456789abcdef"));
         assert_eq!(id.to_string(), "5a8299f5-6f54-5643-ae7f-61221c89456b");
         assert_ne!(id, node_id("0123456789abcdef0123456789abcdee"));
+    }
+
+    #[test]
+    fn an_id_that_is_made_up_is_kept_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(MADE_UP);
+        // what a start that was cut short left
+        let torn = folder.path().join("torn");
+        fs::write(&torn, "0123").unwrap();
+        fs::hard_link(&torn, &path).unwrap();
+        let made_up_now = made_up(folder.path()).unwrap();
+        assert_eq!(read(&path), Some(made_up_now.clone()));
+        assert_eq!(made_up(folder.path()).unwrap(), made_up_now);
+        assert_eq!(fs::read_to_string(torn).unwrap(), "0123", "never in place");
+        assert!(!folder.path().join(MADE_UP_TEMPORARY).exists());
     }
 
     #[test]
