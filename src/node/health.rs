@@ -11,12 +11,23 @@ use crate::chain::Chain;
 pub(crate) struct Health {
     /// What it is, a sentence: `The store takes batches`.
     what: &'static str,
+    /// In a row.
     failures: u64,
+    failures_in_all: u64,
 }
 
 impl Health {
     pub(crate) const fn new(what: &'static str) -> Self {
-        Self { what, failures: 0 }
+        Self {
+            what,
+            failures: 0,
+            failures_in_all: 0,
+        }
+    }
+
+    /// How often it did not work since the start.
+    pub(crate) const fn failures_in_all(&self) -> u64 {
+        self.failures_in_all
     }
 
     /// It worked or did not; gives what it gave.
@@ -34,6 +45,7 @@ impl Health {
                     error!(error = %Chain(&error), "{} no longer; it is tried again.", self.what);
                 }
                 self.failures = self.failures.saturating_add(1);
+                self.failures_in_all = self.failures_in_all.saturating_add(1);
                 None
             }
         }

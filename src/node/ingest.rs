@@ -1,5 +1,7 @@
 //! What becomes of a frame.
 
+use std::time::Instant;
+
 use glasshouse_core::reader::LinkStatus;
 use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::Moment;
@@ -10,6 +12,7 @@ use tracing::{info, warn};
 use crate::chain::Chain;
 use crate::health::Health;
 use crate::inventory::Sheet;
+use crate::own::{OWN_COLLECTOR, OWN_RUN, Own, Totals};
 use crate::runs::{Run, Runs};
 
 /// Puts what frames say where it belongs.
@@ -33,10 +36,34 @@ pub(crate) struct Losses {
     pub(crate) batches: u64,
     /// Samples of series that were never defined here.
     pub(crate) unknown: u64,
-    /// Definitions that the store did not take, or beyond the most series.
+    /// Definitions that the store did not take, beyond the most series, or not the probe's to make.
     pub(crate) definitions: u64,
     /// Messages that make no sense, or that only a newer version understands.
     pub(crate) messages: u64,
+    /// Whole frames of another version.
+    pub(crate) unsupported: u64,
+    /// Blocks of the store that were found damaged.
+    pub(crate) blocks: u64,
+    /// Files of the store that were set aside.
+    pub(crate) files: u64,
+}
+
+impl Losses {
+    /// Damage that was found in the store: blocks by file, and files that were set aside.
+    pub(crate) fn damage(&mut self, blocks: &[(String, u64)], files: &[String]) {
+        for (_, blocks) in blocks {
+            self.blocks = self.blocks.saturating_add(*blocks);
+        }
+        let files = u64::try_from(files.len()).unwrap_or(u64::MAX);
+        self.files = self.files.saturating_add(files);
+    }
+
+    fn message(&mut self, why: &dyn std::fmt::Display) {
+        if self.messages == 0 {
+            warn!(error = %why, "A message was not understood; more of them are only counted.");
+        }
+        self.messages = self.messages.saturating_add(1);
+    }
 }
 
 /// How writing to the store goes: the disk may come back, what the store refuses it will always refuse.
@@ -87,6 +114,11 @@ impl Ingest {
     pub(crate) fn take(&mut self, frame: &Frame<'_>, now: Moment) {
         self.link.frames = self.link.frames.saturating_add(1);
         self.link.last_frame = now.wall;
+        if frame.run == OWN_RUN {
+            self.losses
+                .message(&"it says that it is of the node's own run");
+            return;
+        }
         let Some((run, is_new)) = self.runs.enter(frame.run, &self.store, now.boot) else {
             return;
         };
@@ -120,17 +152,60 @@ impl Ingest {
                     self.sheet.touch();
                 }
             }
-            Err(error) => {
-                if self.losses.messages == 0 {
-                    warn!(error = %Chain(&error), "A message was not understood; more of them are only counted.");
+            Err(error) => self.losses.message(&Chain(&error)),
+        }
+    }
+
+    /// Stores what the node has counted, and says so in the inventory.
+    pub(crate) fn report(&mut self, own: &mut Own, maintenance_failures: u64, at: Moment) {
+        let started = Instant::now();
+        let totals = self.totals(maintenance_failures);
+        self.samples.clear();
+        for (number, info, value) in own.series(&totals) {
+            // known already, but for the first time and after two new runs of the probe
+            let defined = self.store.define(OWN_RUN, number, info);
+            match self.defines.take(defined) {
+                Some(series) => {
+                    let sample = (series, Some(Value::U64(value)), Quality::Good);
+                    self.samples.push(sample);
                 }
-                self.losses.messages = self.losses.messages.saturating_add(1);
+                None => self.losses.definitions = self.losses.definitions.saturating_add(1),
             }
+        }
+        if !self.samples.is_empty() {
+            let result = self.store.append(&glasshouse_store::Batch {
+                collector: OWN_COLLECTOR,
+                at,
+                samples: &self.samples,
+            });
+            if self.appends.take(result).is_none() {
+                self.losses.batches = self.losses.batches.saturating_add(1);
+            }
+        }
+        let totals = self.totals(maintenance_failures);
+        self.sheet
+            .own(own.status(&totals, at.wall, started.elapsed()));
+    }
+
+    const fn totals(&self, maintenance_failures: u64) -> Totals {
+        let (link, losses) = (&self.link, &self.losses);
+        Totals {
+            frames: link.frames,
+            frames_lost: link.lost,
+            resyncs: link.resyncs,
+            batches_refused: losses.batches,
+            samples_unknown: losses.unknown,
+            definitions_refused: losses.definitions,
+            messages_unknown: losses.messages.saturating_add(losses.unsupported),
+            maintenance_failures,
+            blocks_lost: losses.blocks,
+            files_set_aside: losses.files,
         }
     }
 
     /// Takes over what the reader of the frames has counted.
     pub(crate) fn count(&mut self, counts: ReaderCounts) {
+        self.losses.unsupported = counts.unsupported;
         if self.link.resyncs != counts.resyncs {
             let skipped_bytes = counts.skipped;
             warn!(
@@ -152,9 +227,8 @@ impl Ingest {
             if run.find(number, now.boot).is_some() {
                 continue;
             }
-            let result = run
-                .has_room()
-                .then(|| self.store.define(id, number, &definition.info));
+            let may = run.has_room() && definition.info.collector != OWN_COLLECTOR;
+            let result = may.then(|| self.store.define(id, number, &definition.info));
             match result.and_then(|result| self.defines.take(result)) {
                 Some(series) => run.insert(number, series, now.boot),
                 None => self.losses.definitions = self.losses.definitions.saturating_add(1),
@@ -210,3 +284,7 @@ fn note_unknown(run: &mut Run, collector: &str, samples: usize) {
         );
     }
 }
+
+#[cfg(test)]
+#[path = "ingest_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! The inventory as it is being learnt, and when it is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,10 @@ use glasshouse_core::reader::{
 };
 use glasshouse_core::text::Untrusted;
 use glasshouse_core::time::Timestamp;
-use glasshouse_store::inventory::InventoryFile;
+use glasshouse_store::inventory::{InventoryFile, write, write_without_sync};
 
 use crate::health::Health;
+use crate::own::OWN_COLLECTOR;
 
 /// Facts of the inventory before the start are kept this long: the probe repeats its facts within a minute.
 const KEEP_EARLIER: Duration = Duration::from_secs(90);
@@ -24,14 +25,22 @@ const MOST_FACTS: usize = 16 * 1024;
 /// What the node knows of itself.
 #[derive(Debug)]
 pub(crate) struct Sheet {
-    node: NodeId,
-    host_name: Untrusted,
+    /// As it was written, or will be: put together again only where its parts have changed.
+    inventory: Inventory,
     facts: BTreeMap<String, Vec<Fact>>,
     /// From before the start, until they must have come again.
     earlier: Vec<Fact>,
     started: Instant,
+    /// What the probe says of its collectors.
     statuses: Vec<CollectorStatus>,
+    /// What the node says of itself.
+    own: Option<CollectorStatus>,
+    /// The facts in `inventory` are not those of `facts` and `earlier`.
+    outdated: bool,
+    /// Something is to be written soon.
     changed: bool,
+    /// Something is to be written that must outlive power loss: facts, and which collectors work.
+    unsynced: bool,
     written: Option<Instant>,
     writes: Health,
 }
@@ -41,23 +50,33 @@ impl Sheet {
     pub(crate) fn load(dir: &Path, node: NodeId, host_name: Untrusted) -> Self {
         let earlier = InventoryFile::new(dir).inventory().ok();
         let earlier = earlier.filter(|inventory| inventory.node == node);
-        let (facts, statuses) = earlier.map_or_else(Default::default, |inventory| {
+        let (facts, mut statuses) = earlier.map_or_else(Default::default, |inventory| {
             (inventory.facts.clone(), inventory.collectors.clone())
         });
+        statuses.retain(is_probes);
         Self {
-            node,
-            host_name,
+            inventory: Inventory {
+                node,
+                host_name,
+                written: Timestamp::default(),
+                facts: Vec::new(),
+                collectors: Vec::new(),
+                link: LinkStatus::default(),
+            },
             facts: BTreeMap::new(),
             earlier: facts,
             started: Instant::now(),
             statuses,
+            own: None,
+            outdated: true,
             changed: true,
+            unsynced: true,
             written: None,
             writes: Health::new("The inventory can be written"),
         }
     }
 
-    /// Something that stands in the inventory has changed.
+    /// The link has changed.
     pub(crate) const fn touch(&mut self) {
         self.changed = true;
     }
@@ -70,13 +89,16 @@ impl Sheet {
             return;
         }
         if self.facts.get(&collector) != Some(&facts) {
-            self.changed = true;
             self.facts.insert(collector, facts);
+            self.outdated = true;
+            self.changed = true;
+            self.unsynced = true;
         }
     }
 
     /// All statuses. Collectors that no longer run take their facts with them.
     pub(crate) fn statuses(&mut self, mut statuses: Vec<CollectorStatus>) {
+        statuses.retain(is_probes);
         statuses.sort_by(|a, b| a.name.cmp(&b.name));
         let essence = |statuses: &[CollectorStatus]| -> Vec<(String, CollectorState)> {
             let pairs = statuses.iter();
@@ -84,12 +106,24 @@ impl Sheet {
                 .map(|status| (status.name.clone(), status.state))
                 .collect()
         };
-        self.changed |= essence(&self.statuses) != essence(&statuses);
+        if essence(&self.statuses) != essence(&statuses) {
+            self.changed = true;
+            self.unsynced = true;
+        }
+        let before = self.facts.len();
         self.facts.retain(|name, _| {
             let known = statuses.iter().find(|status| status.name == *name);
             known.is_some_and(|status| status.state != CollectorState::Disabled)
         });
+        self.outdated |= self.facts.len() != before;
         self.statuses = statuses;
+    }
+
+    /// What the node says of itself.
+    pub(crate) fn own(&mut self, own: CollectorStatus) {
+        let before = self.own.as_ref().map(|before| before.state);
+        self.changed |= before != Some(own.state);
+        self.own = Some(own);
     }
 
     /// Writes the inventory where it has changed, or where that was `at_least` ago.
@@ -108,41 +142,57 @@ impl Sheet {
         }
     }
 
-    /// Writes the inventory.
+    /// Writes the inventory; waits for the disk only where that says something lasting.
     pub(crate) fn write(&mut self, dir: &Path, link: LinkStatus, now: Timestamp) {
-        let inventory = self.inventory(link, now);
+        if !self.earlier.is_empty() && self.started.elapsed() > KEEP_EARLIER {
+            self.earlier = Vec::new();
+            self.outdated = true;
+            self.unsynced = true;
+        }
+        if std::mem::take(&mut self.outdated) {
+            self.inventory.facts = self.all_facts();
+        }
+        self.inventory.written = now;
+        self.inventory.link = link;
+        self.inventory.collectors.clone_from(&self.statuses);
+        self.inventory.collectors.extend(self.own.clone());
+        self.inventory
+            .collectors
+            .sort_by(|a, b| a.name.cmp(&b.name));
         self.written = Some(Instant::now());
         self.changed = false;
-        self.writes
-            .told(glasshouse_store::inventory::write(dir, &inventory));
+        let write = if self.unsynced {
+            write
+        } else {
+            write_without_sync
+        };
+        if self.writes.told(write(dir, &self.inventory)).is_some() {
+            self.unsynced = false;
+        }
     }
 
-    fn inventory(&mut self, link: LinkStatus, now: Timestamp) -> Inventory {
-        if self.started.elapsed() > KEEP_EARLIER {
-            self.earlier = Vec::new();
-        }
+    /// The facts of all collectors, sorted.
+    fn all_facts(&self) -> Vec<Fact> {
         let mut facts: Vec<Fact> = self.facts.values().flatten().cloned().collect();
         facts.sort();
         // what came again stands in place of what was known before
-        let is_new = |fact: &&Fact| {
-            !facts
-                .iter()
-                .any(|known| (&known.component, &known.key) == (&fact.component, &fact.key))
-        };
+        let known: BTreeSet<_> = facts
+            .iter()
+            .map(|fact| (&fact.component, &fact.key))
+            .collect();
+        let is_new = |fact: &&Fact| !known.contains(&(&fact.component, &fact.key));
         let earlier: Vec<Fact> = self.earlier.iter().filter(is_new).cloned().collect();
         facts.extend(earlier);
         facts.sort();
         // two collectors may say the same of one part
         facts.dedup();
-        Inventory {
-            node: self.node,
-            host_name: self.host_name.clone(),
-            written: now,
-            facts,
-            collectors: self.statuses.clone(),
-            link,
-        }
+        facts
     }
+}
+
+/// Whether the probe may say this: it does not speak for the node.
+fn is_probes(status: &CollectorStatus) -> bool {
+    status.name != OWN_COLLECTOR
 }
 
 #[cfg(test)]

@@ -99,3 +99,84 @@ fn only_a_change_or_age_is_worth_a_write() {
     sheet.touch();
     assert!(written(&mut sheet, LONG), "the link");
 }
+
+#[test]
+fn only_what_lasts_waits_for_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sheet = sheet(dir.path());
+    assert!(sheet.unsynced, "the first");
+    let mut lasts = |change: fn(&mut Sheet)| {
+        sheet.write(dir.path(), LinkStatus::default(), NOW);
+        assert!(!sheet.unsynced && !sheet.changed);
+        change(&mut sheet);
+        sheet.unsynced
+    };
+    assert!(!lasts(|_| {}), "the age of the file");
+    assert!(!lasts(Sheet::touch), "the link");
+    assert!(!lasts(
+        |sheet| sheet.own(status(OWN_COLLECTOR, CollectorState::Good))
+    ));
+    assert!(lasts(
+        |sheet| sheet.statuses(vec![status("a", CollectorState::Good)])
+    ));
+    assert!(lasts(
+        |sheet| sheet.facts("a".to_owned(), vec![fact("a", "1")])
+    ));
+    assert!(!lasts(
+        |sheet| sheet.facts("a".to_owned(), vec![fact("a", "1")])
+    ));
+    assert!(lasts(
+        |sheet| sheet.facts("a".to_owned(), vec![fact("a", "2")])
+    ));
+    // until the disk has taken it
+    std::fs::create_dir(dir.path().join("current.json.tmp")).unwrap();
+    sheet.write(dir.path(), LinkStatus::default(), NOW);
+    assert!(sheet.unsynced && !sheet.changed);
+}
+
+#[test]
+fn the_probe_does_not_speak_for_the_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut before = sheet(dir.path());
+    before.own(status(OWN_COLLECTOR, CollectorState::Good));
+    before.statuses(vec![
+        status("z", CollectorState::Good),
+        status(OWN_COLLECTOR, CollectorState::Disabled),
+        status("a", CollectorState::Good),
+    ]);
+    before.write(dir.path(), LinkStatus::default(), NOW);
+    let names = || -> Vec<String> {
+        let inventory = InventoryFile::new(dir.path()).inventory().unwrap();
+        assert!(
+            !inventory
+                .collectors
+                .iter()
+                .any(|status| status.state == CollectorState::Disabled)
+        );
+        inventory
+            .collectors
+            .iter()
+            .map(|status| status.name.clone())
+            .collect()
+    };
+    assert_eq!(names(), ["a", OWN_COLLECTOR, "z"]);
+    // and what the node said of itself before it starts anew is not the probe's either
+    sheet(dir.path()).write(dir.path(), LinkStatus::default(), NOW);
+    assert_eq!(names(), ["a", "z"]);
+}
+
+#[test]
+fn as_many_facts_as_there_may_be_are_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let many = |value: &str| -> Vec<Fact> {
+        let facts = (0..MOST_FACTS / 2).map(|n| fact(&format!("disk/{n:05}"), value));
+        facts.collect()
+    };
+    let mut before = sheet(dir.path());
+    before.facts("a".to_owned(), many("old"));
+    before.write(dir.path(), LinkStatus::default(), NOW);
+    let mut after = sheet(dir.path());
+    after.facts("a".to_owned(), many("new"));
+    after.write(dir.path(), LinkStatus::default(), NOW);
+    assert!(facts_in(dir.path()) == many("new"));
+}

@@ -8,7 +8,7 @@
 //! * The probe cannot be asked, so its definitions are logged by the store and loaded again with the first frame of a
 //!   run; what is lost all the same comes again within a minute, because the probe repeats itself.
 //! * Trouble with the store (a full disk) costs what comes meanwhile. It is counted, logged when it begins and when it
-//!   ends, and never ends the node.
+//!   ends, and never ends the node. What was lost stands in the node's own series and status.
 //! * The checkpoints of the audit log are signed on a thread of their own: a slow disk must not hold up the frames.
 
 mod chain;
@@ -17,13 +17,17 @@ mod health;
 mod identity;
 mod ingest;
 mod inventory;
+mod logs;
 mod node;
+mod own;
+mod pace;
 mod runs;
 mod settings;
 mod state;
 
 pub use identity::node_id;
 pub use node::run;
+pub use own::{OWN_COLLECTOR, OWN_METRICS};
 pub use settings::{NodeError, NodeSettings, Tempo};
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use glasshouse_core::time::{Clock, SystemClock};
-use glasshouse_store::{Maintenance, Recovery, Store};
+use glasshouse_store::Store;
 use glasshouse_wire::{FrameReader, Step};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
@@ -20,6 +20,9 @@ use crate::health::Health;
 use crate::identity::{host_name, own_id};
 use crate::ingest::Ingest;
 use crate::inventory::Sheet;
+use crate::logs::{log_maintenance, log_recovery};
+use crate::own::Own;
+use crate::pace::Pace;
 use crate::settings::{NodeError, NodeSettings};
 use crate::state::State;
 
@@ -45,24 +48,29 @@ const FORGET_EVERY: Duration = Duration::from_secs(600);
 pub fn run(settings: NodeSettings, stop: Arc<AtomicBool>) -> Result<(), NodeError> {
     let state = State::prepare(&settings.state_dir)?;
     let node = own_id(&settings, &state.inventory)?;
-    let (store, recovery) =
-        Store::open(&state.store, settings.store.clone()).map_err(|source| NodeError::Store {
-            path: state.store.clone(),
-            source,
-        })?;
-    log_recovery(&recovery);
     let frames = open_frames(&settings.frames)?;
     let checkpoints = Checkpoints::start(&settings, &state)?;
+    // last: each time that it is opened it begins a head, which nobody seals where the node does not start
+    let (store, recovery) = match Store::open(&state.store, settings.store.clone()) {
+        Ok(opened) => opened,
+        Err(source) => {
+            checkpoints.stop();
+            let path = state.store;
+            return Err(NodeError::Store { path, source });
+        }
+    };
+    log_recovery(&recovery);
     info!(%node, "The node takes frames.");
+    let sheet = Sheet::load(&state.inventory, node, host_name(&settings));
+    let mut ingest = Ingest::new(store, sheet);
+    ingest.losses.damage(&recovery.lost, &recovery.set_aside);
     let mut running = Node {
-        ingest: Ingest::new(
-            store,
-            Sheet::load(&state.inventory, node, host_name(&settings)),
-        ),
+        ingest,
+        own: Own::new(settings.tempo.inventory),
         reader: FrameReader::new(),
         frames,
         maintenance: Health::new("The store can be looked after"),
-        next_maintenance: Instant::now(),
+        pace: Pace::now(),
         next_forget: Instant::now() + FORGET_EVERY,
         partial: None,
         checkpoints,
@@ -82,8 +90,9 @@ struct Node {
     reader: FrameReader,
     ingest: Ingest,
     checkpoints: Checkpoints,
+    own: Own,
     maintenance: Health,
-    next_maintenance: Instant,
+    pace: Pace,
     next_forget: Instant,
     /// Since when a frame has begun and is not whole, and how many frames were whole by then.
     partial: Option<(Instant, u64)>,
@@ -93,11 +102,17 @@ impl Node {
     fn take_frames(&mut self, stop: &AtomicBool) -> Result<(), NodeError> {
         while !stop.load(Ordering::Relaxed) {
             let now = Instant::now();
-            if now >= self.next_maintenance {
+            if self.pace.must(now) {
                 self.maintain(now);
-                self.checkpoints.watch(now);
             }
-            if !self.drain()? && !self.give_up_partial() {
+            if self.drain()? {
+                continue;
+            }
+            let now = Instant::now();
+            if self.pace.may(now) {
+                self.maintain(now);
+            }
+            if !self.give_up_partial() {
                 self.wait()?;
             }
         }
@@ -122,9 +137,7 @@ impl Node {
 
     /// Waits for a frame, at most until the next maintenance.
     fn wait(&self) -> Result<(), NodeError> {
-        let left = self
-            .next_maintenance
-            .saturating_duration_since(Instant::now());
+        let left = self.pace.left(Instant::now());
         let timeout = Timespec::try_from(left).unwrap_or_default();
         let mut ends = [PollFd::new(&self.frames, PollFlags::IN)];
         match poll(&mut ends, Some(&timeout)) {
@@ -155,18 +168,24 @@ impl Node {
         let done = self.maintenance.told(self.ingest.store.maintain(moment));
         let has_more = done.is_some_and(|done| {
             log_maintenance(&done);
+            self.ingest.losses.damage(&done.lost, &done.set_aside);
             done.more
         });
         if now >= self.next_forget {
             self.next_forget = now + FORGET_EVERY;
             self.ingest.runs.forget(moment.boot);
         }
-        let wait = if has_more {
-            MORE
+        self.checkpoints.watch(now);
+        if self.own.take_due(now) {
+            let failures = self.maintenance.failures_in_all();
+            self.ingest.report(&mut self.own, failures, moment);
+        }
+        if has_more {
+            self.pace.soon(Instant::now(), MORE);
         } else {
-            self.settings.tempo.maintenance
-        };
-        self.next_maintenance = Instant::now() + wait;
+            self.pace
+                .next(Instant::now(), self.settings.tempo.maintenance);
+        }
         let at_least = self.settings.tempo.inventory;
         let (dir, link) = (&self.state.inventory, self.ingest.link);
         self.ingest
@@ -217,26 +236,5 @@ fn read_error(path: &Path, source: std::io::Error) -> NodeError {
     NodeError::Read {
         path: path.to_owned(),
         source,
-    }
-}
-
-fn log_recovery(recovery: &Recovery) {
-    for (file, bytes) in &recovery.cut {
-        info!(file, bytes, "The torn end of a head was cut.");
-    }
-    for (file, blocks) in &recovery.lost {
-        warn!(file, blocks, "Blocks of the store are damaged and lost.");
-    }
-    for file in &recovery.set_aside {
-        warn!(
-            file,
-            "A file of the store makes no sense and was set aside."
-        );
-    }
-}
-
-fn log_maintenance(done: &Maintenance) {
-    for (file, blocks) in &done.lost {
-        warn!(file, blocks, "Blocks of the store are damaged and lost.");
     }
 }

@@ -27,9 +27,10 @@ pub struct NodeSettings {
 /// How often what is done. The default is for machines; tests hurry.
 #[derive(Clone, Debug)]
 pub struct Tempo {
-    /// The store is maintained, and changes go into the inventory, this often. A stop is noticed this late.
+    /// The store is maintained, and changes go into the inventory, about this often: an eighth earlier where frames
+    /// woke the node, an eighth later where none did. A stop is noticed this late.
     pub maintenance: Duration,
-    /// The inventory is written at least this often, for the state of the link.
+    /// The inventory is written at least this often, for the state of the link, and the node reports itself.
     pub inventory: Duration,
     /// The audit log gets a checkpoint this often.
     pub checkpoint: Duration,

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use glasshouse_core::reader::CollectorState;
+use glasshouse_core::reader::{CollectorState, SampleReader, Selector};
 use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::{Clock, SystemClock};
 use glasshouse_wire::{Batch, FrameWriter, Message};
@@ -21,13 +21,16 @@ fn what_collectors_read_is_stored_and_reported() {
         let counts = house.counts(since);
         (counts.len() == 2 && counts.iter().all(|(.., highest)| *highest > 50)).then_some(())
     });
-    let inventory = house.inventory_with(|inventory| inventory.collectors.len() == 2);
+    let inventory = house.inventory_with(|inventory| inventory.collectors.len() == 4);
     let names: Vec<&str> = inventory
         .collectors
         .iter()
         .map(|status| &*status.name)
         .collect();
-    assert_eq!(names, ["first", "second"]);
+    assert_eq!(
+        names,
+        ["first", "glasshouse", crate::OWN_COLLECTOR, "second"]
+    );
     assert!(
         inventory
             .collectors
@@ -131,6 +134,28 @@ fn hostile_messages_and_unknown_series_cost_nothing_but_themselves() {
     }
     house.fifo.write_all(&frame).unwrap();
     house.inventory_with(|inventory| inventory.link.lost == 4);
+    // and people see it: three messages of these make no sense, one more came behind the gap
+    house.inventory_with(|inventory| {
+        let mut collectors = inventory.collectors.iter();
+        collectors.any(|own| {
+            let detail = own.detail.raw();
+            let lost = ["4 frames", "1 samples of unknown", "3 messages"];
+            own.name == crate::OWN_COLLECTOR
+                && own.failures > 0
+                && lost.iter().all(|part| detail.contains(part))
+        })
+    });
+    let latest = |metric: &str| {
+        let latest = house
+            .reader()
+            .latest(&Selector::metric(metric), SystemClock.now());
+        latest.unwrap_or_default().first()?.sample.value
+    };
+    wait_until(|| {
+        let values = ["samples_unknown", "messages_unknown", "frames_lost"]
+            .map(|name| latest(&format!("glasshouse.node.{name}")));
+        (values == [1, 3, 4].map(|count| Some(Value::U64(count)))).then_some(())
+    });
     let probe = start_probe(&house);
     wait_until(|| (house.counts(since).len() == 2).then_some(()));
     probe.stop();

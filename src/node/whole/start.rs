@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use glasshouse_core::reader::CollectorState;
+
 use super::fake::{House, node_settings, start_node};
 use crate::{NodeError, NodeSettings};
 
@@ -33,6 +35,9 @@ fn what_is_missing_is_named() {
     };
     let error = error_of(no_fifo);
     assert!(matches!(error, NodeError::NoFifo { .. }));
+    // a supervisor starts it again and again; none of that may fill the store
+    let left = std::fs::read_dir(house.dir.path().join("state/store")).unwrap();
+    assert_eq!(left.count(), 0);
     assert!(
         error.to_string().contains("is no FIFO (remove it"),
         "{error}"
@@ -69,6 +74,13 @@ fn the_inventory_stands_before_any_probe_has_come() {
     assert_eq!(inventory.node, crate::node_id(super::fake::MACHINE_ID));
     assert_eq!(inventory.host_name.raw(), "test-host");
     assert_eq!((inventory.link.run, inventory.link.frames), (0, 0));
-    assert!(inventory.facts.is_empty() && inventory.collectors.is_empty());
+    assert!(inventory.facts.is_empty());
+    let [own] = &*inventory.collectors else {
+        panic!("{:?}", inventory.collectors);
+    };
+    assert_eq!(
+        (&*own.name, own.state),
+        (crate::OWN_COLLECTOR, CollectorState::Good)
+    );
     node.stop();
 }

@@ -1,0 +1,139 @@
+use std::path::Path;
+use std::time::Duration;
+
+use glasshouse_core::identity::NodeId;
+use glasshouse_core::labels::Labels;
+use glasshouse_core::metric::{Audience, MetricKind};
+use glasshouse_core::reader::{SampleReader, Selector, SeriesInfo};
+use glasshouse_core::text::Untrusted;
+use glasshouse_core::time::{BootTime, Timestamp};
+use glasshouse_store::{StoreReader, StoreSettings};
+
+use super::*;
+
+fn ingest(dir: &Path) -> Ingest {
+    let (store, _) = Store::open(&dir.join("store"), StoreSettings::default()).unwrap();
+    let node = NodeId::from_bytes([1; 16]);
+    Ingest::new(store, Sheet::load(dir, node, Untrusted::new("host")))
+}
+
+/// So far apart that the store begins a new head each time.
+fn moment(number: u64) -> Moment {
+    let seconds = 1000 * number;
+    Moment {
+        wall: Timestamp::from_seconds(1_700_000_000 + i64::try_from(seconds).unwrap()),
+        boot: BootTime::from_nanos(seconds * 1_000_000_000),
+    }
+}
+
+fn definition(metric: &str, collector: &str) -> SeriesDefinition {
+    SeriesDefinition {
+        number: 1,
+        info: SeriesInfo {
+            metric: metric.to_owned(),
+            unit: "1".to_owned(),
+            kind: MetricKind::Gauge,
+            states: Vec::new(),
+            help: "A number.".to_owned(),
+            labels: Labels::default(),
+            collector: collector.to_owned(),
+            interval: Duration::from_secs(1),
+            audience: Audience::Operator,
+        },
+    }
+}
+
+fn take(ingest: &mut Ingest, run: u64, message: &Message, now: Moment) {
+    let payload = message.encode();
+    let frame = Frame {
+        run,
+        sequence: 0,
+        payload: &payload,
+    };
+    ingest.take(&frame, now);
+}
+
+#[test]
+fn the_nodes_own_series_outlive_the_runs_of_the_probe() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ingest = ingest(dir.path());
+    let mut own = Own::new(Duration::from_secs(10));
+    for run in 1..=6 {
+        let now = moment(run);
+        let define = Message::Define(vec![definition(&format!("test.{run}"), "test")]);
+        take(&mut ingest, run, &define, now);
+        ingest.report(&mut own, 0, now);
+        let batch = Message::Batch(Batch {
+            collector: "test".to_owned(),
+            at: now,
+            samples: vec![(1, Some(Value::U64(run)), Quality::Good)],
+        });
+        take(&mut ingest, run, &batch, now);
+        while ingest.store.maintain(now).unwrap().more {}
+        let reader = StoreReader::open(&dir.path().join("store"));
+        let latest = |metric: &str| {
+            let latest = reader.latest(&Selector::metric(metric), now.wall).unwrap();
+            latest.first().and_then(|latest| latest.sample.value)
+        };
+        assert_eq!(
+            latest("glasshouse.node.frames"),
+            Some(Value::U64(2 * run - 1))
+        );
+        assert_eq!(latest(&format!("test.{run}")), Some(Value::U64(run)));
+    }
+    assert_eq!(ingest.losses, Losses::default());
+}
+
+#[test]
+fn what_is_lost_is_a_series() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ingest = ingest(dir.path());
+    let unknown = Message::Batch(Batch {
+        collector: "test".to_owned(),
+        at: moment(1),
+        samples: vec![(1, Some(Value::U64(1)), Quality::Good); 3],
+    });
+    take(&mut ingest, 1, &unknown, moment(1));
+    ingest.losses.damage(
+        &[("a".to_owned(), 2), ("b".to_owned(), 3)],
+        &["c".to_owned()],
+    );
+    ingest.report(&mut Own::new(Duration::from_secs(10)), 7, moment(1));
+    let reader = StoreReader::open(&dir.path().join("store"));
+    for (metric, value) in [
+        ("glasshouse.node.samples_unknown", 3),
+        ("glasshouse.node.maintenance_failures", 7),
+        ("glasshouse.store.blocks_lost", 5),
+        ("glasshouse.store.files_set_aside", 1),
+    ] {
+        let latest = reader.latest(&Selector::metric(metric), moment(1).wall);
+        let latest = latest.unwrap();
+        assert_eq!(latest[0].sample.value, Some(Value::U64(value)), "{metric}");
+    }
+}
+
+#[test]
+fn the_probe_cannot_write_the_nodes_own_series() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ingest = ingest(dir.path());
+    ingest.report(&mut Own::new(Duration::from_secs(10)), 0, moment(1));
+    let forged = Message::Define(vec![definition("glasshouse.node.frames", OWN_COLLECTOR)]);
+    take(&mut ingest, 5, &forged, moment(1));
+    assert_eq!(ingest.losses.definitions, 1);
+    assert_eq!(ingest.store.definitions(5), []);
+    let batch = Message::Batch(Batch {
+        collector: OWN_COLLECTOR.to_owned(),
+        at: moment(2),
+        samples: vec![(1, Some(Value::U64(99)), Quality::Good)],
+    });
+    take(&mut ingest, 5, &batch, moment(2));
+    assert_eq!(ingest.losses.unknown, 1);
+    // the node's own run is no way in either
+    take(&mut ingest, OWN_RUN, &batch, moment(2));
+    assert_eq!((ingest.losses.messages, ingest.losses.unknown), (1, 1));
+    assert_eq!(ingest.link.run, 5);
+    let reader = StoreReader::open(&dir.path().join("store"));
+    let selector = Selector::metric("glasshouse.node.frames");
+    let latest = reader.latest(&selector, moment(1).wall).unwrap();
+    assert_eq!(latest[0].sample.value, Some(Value::U64(0)));
+}
