@@ -122,7 +122,9 @@ impl Clock for Fake {
     fn moment(&self) -> Moment {
         Moment {
             wall: Timestamp::from_seconds(self.seconds.load(Ordering::Relaxed)),
-            boot: BootTime::from_nanos(0),
+            boot: BootTime::from_nanos(
+                u64::try_from(self.seconds.load(Ordering::Relaxed)).unwrap() * 1_000_000_000,
+            ),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod bridge;
+mod callers;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]

@@ -14,14 +14,13 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
-use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
-use crate::gate::{Admitted, Called, Gate};
+use crate::callers::Turns;
+use crate::gate::{Admitted, Called, Gate, Listener};
 use crate::tools;
 
-/// Calls that read at the same time; more wait. Each may hold some megabytes of decoded samples.
-const CALLS_AT_ONCE: usize = 8;
-/// How long a call waits for its turn and then for its answer.
+/// How long a call waits for its turn and its answer, both together.
 const CALL_DEADLINE: Duration = Duration::from_secs(20);
 /// How long a client may keep a list: a changed policy should show within a minute.
 const LIST_TTL_MS: u64 = 60_000;
@@ -36,7 +35,7 @@ static VERSIONS: &[ProtocolVersion] =
 #[derive(Clone, Debug)]
 pub(crate) struct Face {
     gate: Arc<Gate>,
-    turns: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl Face {
@@ -44,28 +43,40 @@ impl Face {
     pub(crate) fn new(gate: Arc<Gate>) -> Self {
         Self {
             gate,
-            turns: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
+            turns: Turns::new(),
         }
     }
 
     /// Makes one call on a thread of its own, because it reads files.
     async fn ask(&self, admitted: Admitted, request: CallToolRequestParams) -> Called {
-        let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else {
-            return busy();
-        };
+        let deadline = Instant::now() + CALL_DEADLINE;
+        let turn = timeout_at(deadline, self.turns.take(&admitted.caller())).await;
         let gate = Arc::clone(&self.gate);
-        let call = tokio::task::spawn_blocking(move || {
-            let called = gate.call(&admitted, &request.name, request.arguments.as_ref());
+        let Ok(Some(turn)) = turn else {
+            let turned = tokio::task::spawn_blocking(move || {
+                gate.turn_away(&admitted, &request.name, request.arguments.as_ref())
+            });
+            return turned.await.unwrap_or_else(|error| ended(&error));
+        };
+        let (listener, waiting) = Listener::new();
+        let mut call = tokio::task::spawn_blocking(move || {
+            let arguments = request.arguments.as_ref();
+            let called = gate.call(&admitted, &request.name, arguments, &listener);
             drop(turn);
             called
         });
-        call.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "A tool ended without an answer.");
-            Called::Failed(
-                "the call ended without an answer; the operator's log says why".to_owned(),
-            )
-        })
+        match timeout_at(deadline, &mut call).await {
+            Ok(called) => called.unwrap_or_else(|error| ended(&error)),
+            Err(_) if waiting.give_up() => Called::busy(),
+            // the answer is there and its outcome is being written
+            Err(_) => call.await.unwrap_or_else(|error| ended(&error)),
+        }
     }
+}
+
+fn ended(error: &tokio::task::JoinError) -> Called {
+    tracing::error!(%error, "A tool ended without an answer.");
+    Called::Failed("the call ended without an answer; the operator's log says why".to_owned())
 }
 
 impl ServerHandler for Face {
@@ -137,10 +148,7 @@ impl ServerHandler for Face {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let admitted = admitted(&context, "tools/call")?;
-        let called = tokio::time::timeout(CALL_DEADLINE, self.ask(admitted, request))
-            .await
-            .unwrap_or_else(|_| busy());
-        Ok(result(called).into())
+        Ok(result(self.ask(admitted, request).await).into())
     }
 
     async fn list_resources(
@@ -228,12 +236,6 @@ fn result(called: Called) -> CallToolResult {
         ))]),
         Called::Failed(message) => CallToolResult::error(vec![ContentBlock::text(message)]),
     }
-}
-
-fn busy() -> Called {
-    Called::Failed(
-        "the server is busy and gave no answer in time; ask for less or try again later".to_owned(),
-    )
 }
 
 fn unavailable() -> ErrorData {

@@ -10,7 +10,8 @@ use glasshouse_core::time::Timestamp;
 const MEMORY: Duration = Duration::from_secs(24 * 3600);
 /// Use is kept by the minute: at most 1,441 entries a grant.
 const GRAIN_SECONDS: i64 = 60;
-/// The most grants that are counted at a time. One more is refused, because what is not counted has no budget.
+/// The most grants that are counted at a time, those from before the start aside, of which there are as many as the
+/// audit log of a day holds. One more is refused, because what is not counted has no budget.
 const MOST_GRANTS: usize = 4096;
 
 /// Rolling sums by grant.
@@ -28,14 +29,14 @@ struct Grant {
 
 impl Ledger {
     /// Starts with what was used before; it counts from `now` on for a day, because its times are not known.
-    pub(crate) fn new(before: &BTreeMap<UsageKey, Usage>, now: Timestamp) -> Self {
+    /// All of it is kept, however much: what is left out would begin anew.
+    pub(crate) fn new(before: BTreeMap<UsageKey, Usage>, now: Timestamp) -> Self {
         let grants = before
-            .iter()
-            .take(MOST_GRANTS)
+            .into_iter()
             .map(|(key, used)| {
                 let mut grant = Grant::default();
-                grant.add(*used, now);
-                (key.clone(), grant)
+                grant.add(used, now);
+                (key, grant)
             })
             .collect();
         Self { grants }
@@ -113,7 +114,7 @@ mod tests {
     fn use_counts_for_a_day_and_each_grant_alone() {
         let start = Timestamp::from_seconds(1_000_000);
         let before = BTreeMap::from([(key("ann"), Usage { calls: 7, rows: 70 })]);
-        let mut ledger = Ledger::new(&before, start);
+        let mut ledger = Ledger::new(before, start);
         ledger.add(key("ann"), 5, start.after(Duration::from_secs(3600)));
         let at = |hours: u64| start.after(Duration::from_secs(hours * 3600));
         assert_eq!(
@@ -132,9 +133,21 @@ mod tests {
     }
 
     #[test]
+    fn no_use_of_before_the_start_is_forgotten() {
+        let now = Timestamp::from_seconds(1_000_000);
+        let used = Usage { calls: 9, rows: 9 };
+        let before = (0..2 * MOST_GRANTS).map(|n| (key(&n.to_string()), used));
+        let mut ledger = Ledger::new(before.collect(), now);
+        for n in 0..2 * MOST_GRANTS {
+            assert_eq!(ledger.used(&key(&n.to_string()), now), Some(used), "{n}");
+        }
+        assert_eq!(ledger.used(&key("new"), now), None);
+    }
+
+    #[test]
     fn one_grant_too_many_is_not_counted_as_free() {
         let now = Timestamp::from_seconds(1_000_000);
-        let mut ledger = Ledger::new(&BTreeMap::new(), now);
+        let mut ledger = Ledger::new(BTreeMap::new(), now);
         for n in 0..MOST_GRANTS {
             ledger.add(key(&n.to_string()), 1, now);
         }

@@ -4,8 +4,10 @@
 //! passes [`Gate::call`], which types its arguments, says what they would touch, asks the policies, writes the decision,
 //! and only then makes the [`View`] through which the tool reads. Nothing else makes one.
 
+mod admitted;
 mod cursor;
 mod ledger;
+mod listener;
 mod node;
 mod permit;
 mod record;
@@ -15,19 +17,25 @@ mod tests;
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use glasshouse_core::access::{Decision, DenyReason, Principal, Question, SCOPES, UsageKey};
 use glasshouse_core::audit::OutcomeRecord;
 use glasshouse_core::time::Timestamp;
 use serde_json::{Map, Value};
 
+pub(crate) use self::admitted::Admitted;
+use self::admitted::Unjudged;
 use self::cursor::CursorKey;
 use self::ledger::Ledger;
+pub(crate) use self::listener::Listener;
 pub(crate) use self::node::ThisNode;
+use self::node::UNKNOWN;
 use self::permit::Permit;
 pub(crate) use self::permit::View;
 use self::record::Draft;
 use crate::answer::{Answer, Rendered};
+use crate::callers::{Caller, Rates};
 use crate::http::challenge_scopes;
 use crate::tools::{self, Arguments, Call, Page, Tool, ToolError};
 use crate::world::FaceWorld;
@@ -36,17 +44,10 @@ use crate::world::FaceWorld;
 pub(crate) struct Gate {
     world: FaceWorld,
     ledger: Mutex<Ledger>,
+    rates: Rates,
     cursors: CursorKey,
     /// The number of the next decision. It starts at the time of the start in nanoseconds, so that no number comes twice.
     next: AtomicU64,
-}
-
-/// Proof that [`Gate::admit`] let a request in. Nothing else can make one.
-#[derive(Clone, Debug)]
-pub(crate) struct Admitted {
-    principal: Principal,
-    method: String,
-    tool: Option<String>,
 }
 
 /// Why a request was turned away at the gate.
@@ -98,19 +99,15 @@ impl fmt::Debug for Gate {
     }
 }
 
-impl Admitted {
-    /// The method that was let in.
-    pub(crate) fn method(&self) -> &str {
-        &self.method
-    }
-}
-
 impl Gate {
     /// A gate over the world; what was used before the start counts from now on for a day.
-    pub(crate) fn new(world: FaceWorld) -> Self {
+    pub(crate) fn new(mut world: FaceWorld) -> Self {
         let now = world.clock.now();
+        // the world is cloned for every view, and this is counted here from now on
+        let before = std::mem::take(&mut world.usage);
         Self {
-            ledger: Mutex::new(Ledger::new(&world.usage, now)),
+            ledger: Mutex::new(Ledger::new(before, now)),
+            rates: Rates::new(std::sync::Arc::clone(&world.clock)),
             cursors: CursorKey::random(),
             next: AtomicU64::new(now.nanos().unsigned_abs()),
             world,
@@ -122,7 +119,15 @@ impl Gate {
         &self.world
     }
 
-    /// Counts a refusal before authentication.
+    /// Whether this caller may ask once more now. Whoever asks more often is refused before anything is recorded.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub(crate) fn keep_to_the_rate(&self, principal: &Principal) -> Result<(), Duration> {
+        self.rates.take(&Caller::of(principal))
+    }
+
+    /// Counts a refusal before authentication, or of a caller who asks too often.
     pub(crate) fn count_refusal(&self, reason: &'static str) {
         self.world.audit.refused(self.world.clock.now(), reason);
     }
@@ -155,7 +160,11 @@ impl Gate {
         {
             return Err(self.turn_to_another_scope(&principal, known, now));
         }
-        if method != "tools/call" {
+        let open = if method == "tools/call" {
+            let decision = self.next_decision();
+            let draft = Draft::method(&principal, tool.unwrap_or(method), &decision, now);
+            Some(Unjudged::new(&self.world, draft))
+        } else {
             let decision = self.next_decision();
             let draft = Draft::method(&principal, method, &decision, now);
             let served = SERVED.contains(&method);
@@ -171,18 +180,21 @@ impl Gate {
             if !served {
                 return Err(Turned::NotServed);
             }
-        }
+            None
+        };
         Ok(Admitted {
             principal,
             method: method.to_owned(),
             tool: tool.map(str::to_owned),
+            open,
         })
     }
 
     /// The tools of which the policies could allow some call; a missing scope hides nothing, because clients step up.
     pub(crate) fn listed(&self, admitted: &Admitted) -> Vec<&'static dyn Tool> {
         let now = self.world.clock.now();
-        let node = ThisNode::read(&self.world).id;
+        // before the node has said who it is no call is allowed, but a client that lists once must not find nothing for good
+        let node = ThisNode::read(&self.world).map_or(UNKNOWN, |node| node.id);
         tools::TOOLS
             .iter()
             .copied()
@@ -190,30 +202,53 @@ impl Gate {
             .collect()
     }
 
-    /// Judges one tool call and makes it. Blocks: it reads files and writes records.
+    /// Judges one tool call and makes it. Blocks: it reads files and writes records. Where `listener` no longer waits for
+    /// the answer, the record says so.
     pub(crate) fn call(
         &self,
         admitted: &Admitted,
         name: &str,
         arguments: Option<&Map<String, Value>>,
+        listener: &Listener,
     ) -> Called {
         let now = self.world.clock.now();
         let decision = self.next_decision();
         let node = ThisNode::read(&self.world);
         let principal = &admitted.principal;
-        let mut draft = Draft::call(principal, name, arguments, &node, &decision, now);
-        let judged = self.judge(admitted, name, arguments, &node, now, &mut draft);
-        let (tool, call, view) = match judged {
+        let mut draft = Draft::call(principal, name, arguments, node.as_ref(), &decision, now);
+        let judged = node
+            .ok_or_else(|| unknown_node(&decision))
+            .and_then(|node| {
+                let judged = self.judge(admitted, name, arguments, &node, now, &mut draft)?;
+                Ok((judged, node))
+            });
+        let ((tool, call, view), node) = match judged {
             Ok(judged) => judged,
             Err(stop) => {
-                let stop = self.hide_what_is_denied(principal, name, &node, now, stop);
+                let stop = self.hide_what_is_denied(principal, name, now, stop);
+                admitted.was_judged();
                 return self.stop(&draft, stop);
             }
         };
         let answered = tool
             .answer(&call, &view)
             .and_then(|answer| self.finish(tool, &call, principal, &node, &answer));
-        self.record_outcome(&decision, answered)
+        self.record_outcome(&decision, answered, listener)
+    }
+
+    /// Records a call that found no turn in time. Blocks.
+    pub(crate) fn turn_away(
+        &self,
+        admitted: &Admitted,
+        name: &str,
+        arguments: Option<&Map<String, Value>>,
+    ) -> Called {
+        let (now, decision) = (self.world.clock.now(), self.next_decision());
+        let node = ThisNode::read(&self.world);
+        let principal = &admitted.principal;
+        let draft = Draft::call(principal, name, arguments, node.as_ref(), &decision, now);
+        admitted.was_judged();
+        self.stop(&draft, Stop::Busy)
     }
 
     /// Everything up to the view: the record of the decision is written when this returns.
@@ -253,6 +288,7 @@ impl Gate {
             Decision::Allow { policies } => draft.policies = policies,
             Decision::Deny { reason, policies } => return Err(Stop::Denied(reason, policies)),
         }
+        admitted.was_judged();
         if self.world.audit.decided(&draft.allowed()).is_err() {
             return Err(Stop::Denied(DenyReason::AuditUnavailable, Vec::new()));
         }
@@ -266,11 +302,11 @@ impl Gate {
         &self,
         principal: &Principal,
         name: &str,
-        node: &ThisNode,
         now: Timestamp,
         stop: Stop,
     ) -> Stop {
-        let may = |tool| self.could_allow(principal, tool, node.id, now);
+        let node = ThisNode::read(&self.world).map_or(UNKNOWN, |node| node.id);
+        let may = |tool| self.could_allow(principal, tool, node, now);
         match stop {
             Stop::Wrong(_) | Stop::WrongNode(_) if !tools::find(name).is_some_and(may) => {
                 Stop::Denied(DenyReason::NoPolicy, Vec::new())
@@ -384,8 +420,15 @@ impl Gate {
         Ok(rendered)
     }
 
-    fn record_outcome(&self, decision: &str, answered: Result<Rendered, ToolError>) -> Called {
+    fn record_outcome(
+        &self,
+        decision: &str,
+        answered: Result<Rendered, ToolError>,
+        listener: &Listener,
+    ) -> Called {
+        let heard = listener.takes_the_answer();
         let (outcome, rows, bytes, truncated) = match &answered {
+            _ if !heard => ("abandoned", 0, 0, false),
             Ok(rendered) => (
                 "answered",
                 rendered.rows,
@@ -435,6 +478,7 @@ impl Gate {
                 record.policies = policies;
                 (record, denied.clone_denial())
             }
+            Stop::Busy => (draft.refused("busy"), Called::busy()),
             Stop::Wrong(error) => (
                 draft.refused("arguments"),
                 Called::Failed(error.to_string()),
@@ -465,11 +509,21 @@ enum Stop {
     Denied(DenyReason, Vec<String>),
     /// An argument is wrong.
     Wrong(ToolError),
-    /// `scope` names no node here.
+    /// `scope` names no node here, or this node is not known yet.
     WrongNode(ToolError),
+    /// It found no turn in time.
+    Busy,
 }
 
 impl Called {
+    /// What a caller is told who gets no answer in time.
+    pub(crate) fn busy() -> Self {
+        Self::Failed(
+            "the server is busy and gave no answer in time; ask for less or try again later"
+                .to_owned(),
+        )
+    }
+
     fn clone_denial(&self) -> Self {
         match self {
             Self::Denied { decision } => Self::Denied {
@@ -478,6 +532,15 @@ impl Called {
             _ => Self::Failed(String::new()),
         }
     }
+}
+
+/// No policy about a node, a rack or a site can be judged for nobody.
+fn unknown_node(decision: &str) -> Stop {
+    tracing::warn!(
+        decision,
+        "Denied a call: the node's inventory cannot be read, so it is not known which node this is."
+    );
+    Stop::WrongNode(ToolError::NodeUnknown)
 }
 
 fn trouble(detail: &str) -> Decision {

@@ -8,28 +8,25 @@ use glasshouse_core::text::clean;
 use crate::tools::{ToolError, quoted};
 use crate::world::FaceWorld;
 
+/// What stands for a node that nobody knows: where all that is asked is what could be listed.
+pub(super) const UNKNOWN: NodeId = NodeId::from_bytes([0; 16]);
+
 /// The node behind this face.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ThisNode {
-    /// All zeros while nothing has been written about it yet.
     pub(crate) id: NodeId,
     /// The name that the host gives itself, cleaned.
     pub(crate) name: String,
 }
 
 impl ThisNode {
-    /// From the inventory.
-    pub(crate) fn read(world: &FaceWorld) -> Self {
-        world.inventory.inventory().map_or_else(
-            |_| Self {
-                id: NodeId::from_bytes([0; 16]),
-                name: "unknown".to_owned(),
-            },
-            |inventory| Self {
-                id: inventory.node,
-                name: inventory.host_name.clean(),
-            },
-        )
+    /// From the inventory; `None` where it cannot be read or names no node. Then nothing may be decided about it.
+    pub(crate) fn read(world: &FaceWorld) -> Option<Self> {
+        let inventory = world.inventory.inventory().ok()?;
+        (inventory.node != UNKNOWN).then(|| Self {
+            id: inventory.node,
+            name: inventory.host_name.clean(),
+        })
     }
 
     /// Checks that `scope` means this node.

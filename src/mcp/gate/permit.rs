@@ -17,10 +17,17 @@ use crate::world::FaceWorld;
 /// The most metric names that an error asks the policies about.
 const MOST_SUGGESTIONS_ASKED: usize = 512;
 
+/// What a token needs to be shown what the store holds.
+const TELEMETRY_SCOPE: &str = "telemetry:read";
+/// What a token needs to be shown facts, whichever tool it asks.
+const INVENTORY_SCOPE: &str = "inventory:read";
+/// The one fact that every answer has in its head anyway.
+const HOST_NAME: &str = "host.name";
+
 /// That one call was allowed, and within which bounds. Only the gate makes one.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    principal: Principal,
+    pub(super) principal: Principal,
     tool: &'static dyn Tool,
     node: ThisNode,
     input: std::collections::BTreeMap<String, glasshouse_core::access::Argument>,
@@ -63,6 +70,11 @@ impl View {
             permit,
             rows_left,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn permit_mut(&mut self) -> &mut Permit {
+        &mut self.permit
     }
 
     /// Rows that may still be read.
@@ -124,14 +136,33 @@ impl View {
         Ok(Some(answer))
     }
 
-    /// What the store holds.
+    /// What the store holds; nothing where the token may not read telemetry.
     pub(crate) fn coverage(&self) -> Result<Vec<TierCoverage>, ReadError> {
+        if !self.has_scope(TELEMETRY_SCOPE) {
+            return Ok(Vec::new());
+        }
         self.world.samples.coverage()
     }
 
-    /// What the node is.
+    /// What the node is, and how its collectors do. Facts are shown to a token that may read the inventory; any other
+    /// gets the host's name alone.
     pub(crate) fn inventory(&self) -> Result<Arc<Inventory>, ReadError> {
-        self.world.inventory.inventory()
+        let inventory = self.world.inventory.inventory()?;
+        if self.shows_facts() {
+            return Ok(inventory);
+        }
+        let mut rest = Inventory::clone(&inventory);
+        rest.facts.retain(|fact| fact.key == HOST_NAME);
+        Ok(Arc::new(rest))
+    }
+
+    /// Whether the token may read the facts of the inventory.
+    pub(crate) fn shows_facts(&self) -> bool {
+        self.has_scope(INVENTORY_SCOPE)
+    }
+
+    fn has_scope(&self, scope: &str) -> bool {
+        self.permit.principal.scopes.contains(scope)
     }
 
     /// The metrics for which the policies would allow this very call: what an error may name.

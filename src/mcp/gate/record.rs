@@ -56,12 +56,12 @@ impl Draft {
         principal: &Principal,
         tool: &str,
         arguments: Option<&Map<String, Value>>,
-        node: &ThisNode,
+        node: Option<&ThisNode>,
         decision: &str,
         at: Timestamp,
     ) -> Self {
         let mut draft = Self::method(principal, tool, decision, at);
-        draft.record.node = node.id.to_string();
+        draft.record.node = node.map(|node| node.id.to_string()).unwrap_or_default();
         draft.record.arguments = arguments.map(bounded).unwrap_or_default();
         draft
     }

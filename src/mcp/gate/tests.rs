@@ -18,7 +18,7 @@ fn call(gate: &Gate, who: &str, tool: &str, arguments: &Value) -> Called {
 
 fn call_as(gate: &Gate, who: Principal, tool: &str, arguments: &Value) -> Called {
     let admitted = gate.admit(who, "tools/call", Some(tool)).unwrap();
-    gate.call(&admitted, tool, arguments.as_object())
+    gate.call(&admitted, tool, arguments.as_object(), &Listener::default())
 }
 
 fn answered(called: Called) -> Rendered {
@@ -104,7 +104,7 @@ fn what_was_admitted_is_what_may_be_called() {
     let admitted = gate
         .admit(principal(HEALTH), "tools/call", Some("node_snapshot"))
         .unwrap();
-    let called = gate.call(&admitted, "hardware_inventory", None);
+    let called = gate.call(&admitted, "hardware_inventory", None, &Listener::default());
     assert!(matches!(called, Called::Denied { .. }), "{called:?}");
     assert_eq!(events(&fake), ["decided hardware_inventory false"]);
 }
@@ -227,7 +227,12 @@ fn a_budget_is_of_a_person_at_an_issuer_and_not_of_a_client() {
     assert!(matches!(called, Called::Denied { .. }), "{called:?}");
     let mut of_another_issuer = principal(HEALTH);
     of_another_issuer.issuer = "https://other.example".to_owned();
-    answered(call_as(&gate, of_another_issuer, "node_snapshot", &json!({})));
+    answered(call_as(
+        &gate,
+        of_another_issuer,
+        "node_snapshot",
+        &json!({}),
+    ));
 }
 
 fn view(fake: &Arc<Fake>, metrics: Option<&[&str]>, rows: u64) -> View {
@@ -245,12 +250,124 @@ fn view(fake: &Arc<Fake>, metrics: Option<&[&str]>, rows: u64) -> View {
         now: NOW,
     };
     let world = fake.world();
-    let node = ThisNode::read(&world);
+    let node = ThisNode::read(&world).unwrap();
     let tool = tools::find("query_series").unwrap();
     View::new(
         world,
         Permit::new(principal(CAPACITY), tool, node, &call, bounds),
     )
+}
+
+#[test]
+fn a_node_that_nobody_knows_is_not_asked_about() {
+    for unknown in [true, false] {
+        let fake = Fake::new();
+        let mut inventory = crate::fakes::inventory();
+        inventory.node = UNKNOWN;
+        *fake.inventory.lock().unwrap() = (!unknown).then(|| Arc::new(inventory));
+        let gate = Gate::new(fake.world());
+        let message = failed(call(&gate, HEALTH, "node_snapshot", &json!({})));
+        assert!(message.contains("try again"), "{message}");
+        let record = fake.decisions.lock().unwrap().pop().unwrap();
+        assert_eq!(
+            (record.reason.as_str(), record.node.as_str()),
+            ("unknown_node", "")
+        );
+        // who may make no call of the tool learns nothing of it
+        let called = call(&gate, HEALTH, "query_series", &json!({"metric": "x"}));
+        assert!(matches!(called, Called::Denied { .. }), "{called:?}");
+        let events = events(&fake);
+        assert!(!events.iter().any(|event| event.starts_with("decide ")));
+        assert!(!events.iter().any(|event| event.starts_with("read")));
+        // a client that lists once at its start finds its tools
+        let admitted = gate.admit(principal(HEALTH), "tools/list", None).unwrap();
+        assert_eq!(gate.listed(&admitted).len(), 3);
+    }
+}
+
+#[test]
+fn a_call_that_was_let_in_and_never_made_has_a_record() {
+    let fake = Fake::new();
+    let gate = Gate::new(fake.world());
+    let admitted = gate
+        .admit(principal(HEALTH), "tools/call", Some("node_snapshot"))
+        .unwrap();
+    let other = admitted.clone();
+    drop(admitted);
+    assert_eq!(events(&fake), Vec::<String>::new());
+    drop(other);
+    let record = fake.decisions.lock().unwrap().pop().unwrap();
+    assert_eq!(
+        (record.action.as_str(), record.reason.as_str()),
+        ("node_snapshot", "not_called")
+    );
+    assert_eq!((record.allowed, record.subject.as_str()), (false, "ann"));
+}
+
+#[test]
+fn a_call_without_a_turn_has_a_record_of_its_own_and_no_second() {
+    let fake = Fake::new();
+    let gate = Gate::new(fake.world());
+    let admitted = gate
+        .admit(principal(HEALTH), "tools/call", Some("node_snapshot"))
+        .unwrap();
+    let arguments = json!({"scope": "web1"});
+    let told = failed(gate.turn_away(&admitted, "node_snapshot", arguments.as_object()));
+    assert!(told.contains("busy"), "{told}");
+    drop(admitted);
+    assert_eq!(events(&fake), ["decided node_snapshot false"]);
+    let record = fake.decisions.lock().unwrap().pop().unwrap();
+    assert_eq!(record.reason, "busy");
+    assert_eq!(record.arguments, r#"{"scope":"web1"}"#);
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_is_not_recorded_as_answered() {
+    let fake = Fake::new();
+    let gate = Gate::new(fake.world());
+    let call = |listener: &Listener| {
+        let admitted = gate
+            .admit(principal(HEALTH), "tools/call", Some("node_snapshot"))
+            .unwrap();
+        gate.call(&admitted, "node_snapshot", None, listener);
+        fake.outcomes.lock().unwrap().pop().unwrap()
+    };
+    let (listener, waiting) = Listener::new();
+    assert!(waiting.give_up());
+    let outcome = call(&listener);
+    assert_eq!(
+        (outcome.outcome.as_str(), outcome.rows, outcome.bytes),
+        ("abandoned", 0, 0)
+    );
+    let (listener, waiting) = Listener::new();
+    drop(waiting);
+    assert_eq!(call(&listener).outcome, "abandoned");
+    let (listener, waiting) = Listener::new();
+    assert_eq!(call(&listener).outcome, "answered");
+    assert!(!waiting.give_up(), "the answer was first");
+}
+
+#[test]
+fn a_view_shows_what_the_scopes_of_the_token_cover() {
+    let fake = Fake::new();
+    let of = |scopes: &str| {
+        let mut view = view(&fake, None, 10);
+        view.permit_mut().principal = principal(&format!("capacity-review/{scopes}"));
+        view
+    };
+    let keys = |view: &View| -> Vec<String> {
+        let inventory = view.inventory().unwrap();
+        assert!(!inventory.collectors.is_empty());
+        inventory
+            .facts
+            .iter()
+            .map(|fact| fact.key.clone())
+            .collect()
+    };
+    assert_eq!(keys(&of("telemetry:read")), ["host.name"]);
+    assert_eq!(keys(&of("telemetry:read+inventory:read")).len(), 5);
+    assert!(!of("telemetry:read").coverage().unwrap().is_empty());
+    assert!(of("inventory:read").coverage().unwrap().is_empty());
 }
 
 use glasshouse_core::reader::Selector;

@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 const LONGEST_METHOD: usize = 64;
 /// The longest request id; clients count or use UUIDs.
 const LONGEST_ID: usize = 256;
+/// What is asked without an id: nothing else may go unanswered.
+const NOTIFICATION_PREFIX: &str = "notifications/";
 /// The keys that a message may have.
 const KEYS: &[&str] = &["jsonrpc", "id", "method", "params"];
 /// The parameters of `tools/call` that go on; tasks and multi-round-trip state are not served here, so none of it does.
@@ -26,6 +28,10 @@ pub(crate) enum MessageError {
     Method,
     #[error("`params` must be an object")]
     Params,
+    #[error("`params._meta` must be an object")]
+    Meta,
+    #[error("a request needs an `id`; without one it would be a notification")]
+    NoId,
     #[error("`params.name` must be a text and `params.arguments` an object")]
     Call,
 }
@@ -40,6 +46,8 @@ impl MessageError {
             Self::Id => "id",
             Self::Method => "method",
             Self::Params => "params",
+            Self::Meta => "meta",
+            Self::NoId => "no_id",
             Self::Call => "call",
         }
     }
@@ -91,11 +99,18 @@ impl Message {
         if method.is_empty() || method.len() > LONGEST_METHOD {
             return Err(MessageError::Method);
         }
+        if id.is_none() && !method.starts_with(NOTIFICATION_PREFIX) {
+            return Err(MessageError::NoId);
+        }
         let params = match object.remove("params") {
             None => None,
             Some(Value::Object(params)) => Some(params),
             Some(_) => return Err(MessageError::Params),
         };
+        let meta = params.as_ref().and_then(|params| params.get("_meta"));
+        if !meta.is_none_or(Value::is_object) {
+            return Err(MessageError::Meta);
+        }
         let mut message = Self { id, method, params };
         if message.method == "tools/call" {
             message.keep_the_call()?;
@@ -195,6 +210,19 @@ mod tests {
             (
                 json!({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": [1]}),
                 "params",
+            ),
+            (
+                json!({"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "node_snapshot"}}),
+                "no_id",
+            ),
+            (json!({"jsonrpc": "2.0", "method": "ping"}), "no_id"),
+            (
+                json!({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"_meta": "x"}}),
+                "meta",
+            ),
+            (
+                json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "a", "_meta": null}}),
+                "meta",
             ),
             (
                 json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call"}),

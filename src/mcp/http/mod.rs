@@ -1,7 +1,7 @@
 //! The tower service of `/mcp`: one pipeline, in one order.
 //!
-//! Method, size and time of the body, host and origin, media types, one strict parse, headers against the body, token,
-//! scope and gate; only then does the protocol library see the request, written anew from what was parsed.
+//! Method, host and origin, media types, size and time of the body, one strict parse, headers against the body, token,
+//! rate, scope and gate; only then does the protocol library see the request, written anew from what was parsed.
 
 mod body;
 mod doors;
@@ -31,6 +31,7 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::Value;
 
+use self::body::Room;
 use self::doors::Doors;
 use self::message::Message;
 use self::refusal::Refusal;
@@ -51,6 +52,7 @@ pub struct McpService {
 struct Inner {
     gate: Arc<Gate>,
     doors: Doors,
+    room: Room,
     protocol: StreamableHttpService<Face, NeverSessionManager>,
 }
 
@@ -64,6 +66,7 @@ pub fn service(world: FaceWorld) -> McpService {
         inner: Arc::new(Inner {
             gate,
             doors: Doors::new(&settings),
+            room: Room::new(),
             protocol: StreamableHttpService::new(
                 move || Ok(face.clone()),
                 Arc::new(NeverSessionManager::default()),
@@ -158,14 +161,21 @@ impl Inner {
         if parts.method != Method::POST {
             return Err(Refusal::Method);
         }
-        let bytes = body::read(body).await?;
         self.doors.admit(&parts.uri, &parts.headers)?;
         doors::media_types(&parts.headers)?;
-        let value = strict::parse(&bytes).map_err(Refusal::Strict)?;
+        let value = {
+            let read = self.room.read(body).await?;
+            strict::parse(&read.bytes).map_err(Refusal::Strict)?
+        };
         let message = Message::from_value(value).map_err(Refusal::Message)?;
         id.clone_from(&message.id);
         headers::agree(&parts.headers, &message)?;
         let principal = self.authenticate(&parts, &message).await?;
+        self.gate
+            .keep_to_the_rate(&principal)
+            .map_err(|wait| Refusal::TooMany {
+                wait_seconds: wait.as_secs().saturating_add(1),
+            })?;
         let admitted = self.admit(principal, &parts, &message).await?;
         Ok(forward(parts, &message, admitted))
     }

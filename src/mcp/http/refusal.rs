@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use glasshouse_core::access::{TASK_SCOPE_PREFIX, TokenRefusal};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
@@ -57,6 +57,8 @@ pub(crate) enum Refusal {
     Scope { scopes: Vec<String> },
     #[error("not permitted or not found, decision {decision}")]
     Denied { decision: String },
+    #[error("too many requests, try again in {wait_seconds} s")]
+    TooMany { wait_seconds: u64 },
     #[error("too many calls at once, try again in a moment")]
     Busy,
 }
@@ -84,6 +86,7 @@ impl Refusal {
             Self::BadToken { refusal, .. } => refusal.word(),
             Self::Scope { .. } => "scope",
             Self::Denied { .. } => "denied",
+            Self::TooMany { .. } => "too_many",
             Self::Busy => "busy",
         }
     }
@@ -118,6 +121,7 @@ impl Refusal {
                 StatusCode::OK
             }
             Self::NoToken { .. } | Self::BadToken { .. } => StatusCode::UNAUTHORIZED,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -128,7 +132,10 @@ impl Refusal {
             Self::HeaderMismatch { .. } => -32020,
             Self::Version { .. } => -32022,
             Self::UnknownMethod { .. } | Self::NotServed { .. } => -32601,
-            Self::Metadata | Self::Message(MessageError::Call | MessageError::Params) => -32602,
+            Self::Metadata
+            | Self::Message(MessageError::Call | MessageError::Params | MessageError::Meta) => {
+                -32602
+            }
             _ => -32600,
         }
     }
@@ -155,6 +162,9 @@ impl Refusal {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if *self == Self::Method {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        if let Self::TooMany { wait_seconds } = self {
+            headers.insert(RETRY_AFTER, HeaderValue::from(*wait_seconds));
         }
         if let Some(challenge) = self.challenge(settings) {
             headers.insert(WWW_AUTHENTICATE, challenge);

@@ -542,7 +542,7 @@ async fn a_body_that_does_not_end_is_not_waited_for() {
     let endless = http_body_util::StreamBody::new(futures_util::stream::pending::<
         Result<http_body::Frame<Bytes>, std::io::Error>,
     >());
-    let request = Request::post("/mcp").body(endless).unwrap();
+    let request = request(&case("endless", &[], &json!({}))).map(|_| endless);
     let response = service.clone().call(request).await.unwrap();
     assert_eq!(response.status(), 408);
 }
@@ -553,12 +553,99 @@ async fn a_body_without_a_length_is_cut_off() {
         Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from(vec![b' '; 64 * 1024])))
     });
     let endless = http_body_util::StreamBody::new(futures_util::stream::iter(chunks));
-    let request = Request::post("/mcp").body(endless).unwrap();
+    let request = request(&case("endless", &[], &json!({}))).map(|_| endless);
     let response = super::service(Fake::new().world())
         .call(request)
         .await
         .unwrap();
     assert_eq!(response.status(), 413);
+}
+
+/// A body that must not be touched.
+struct Untouched;
+
+impl http_body::Body for Untouched {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+        panic!("the body was read");
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_knock_sends_no_body() {
+    for (name, value, status) in [
+        ("host", "evil.example", 403),
+        ("origin", "https://evil.example", 403),
+        ("content-type", "text/plain", 415),
+        ("accept", "text/html", 406),
+    ] {
+        let request = request(&case("untouched", &[(name, Some(value))], &json!({})));
+        let mut service = super::service(Fake::new().world());
+        let response = service.call(request.map(|_| Untouched)).await.unwrap();
+        assert_eq!(response.status(), status, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn who_asks_too_often_waits_and_fills_no_log() {
+    let fake = Fake::new();
+    let mut service = super::service(fake.world());
+    let ping = [("mcp-method", Some("ping")), ("mcp-name", None)];
+    let ping = case("ping", &ping, &rpc("ping"));
+    for _ in 0..100 {
+        service.call(request(&ping)).await.unwrap();
+    }
+    assert_eq!(fake.decisions.lock().unwrap().len(), 40);
+    let events = fake.events.lock().unwrap().drain(..).collect::<Vec<_>>();
+    let refused = events.iter().filter(|event| *event == "refused too_many");
+    assert_eq!(refused.count(), 60);
+    let response = service.call(request(&ping)).await.unwrap();
+    assert_eq!(response.status(), 429);
+    assert_eq!(response.headers()["retry-after"], "1");
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert!(body["error"]["code"].is_i64() && body["id"] == 1, "{body}");
+    // a stranger is told something else
+    let forged = [("authorization", Some("Bearer forged"))];
+    let forged = case("forged", &forged, &rpc("ping"));
+    let forged = answer(
+        &mut service,
+        &Case {
+            headers: [ping.headers.clone(), forged.headers].concat(),
+            ..forged
+        },
+    )
+    .await;
+    assert!(forged.starts_with("401"), "{forged}");
+    fake.advance(1);
+    assert_ne!(service.call(request(&ping)).await.unwrap().status(), 429);
+}
+
+#[tokio::test]
+async fn a_call_that_the_protocol_library_cannot_read_has_a_record() {
+    let fake = Fake::new();
+    let mut service = super::service(fake.world());
+    let mut odd = call("node_snapshot");
+    odd["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({"roots": 5});
+    let shown = answer(&mut service, &case("odd", &[], &odd)).await;
+    let written = || {
+        let records = fake.decisions.lock().unwrap();
+        records.last().map(|record| record.reason.clone())
+    };
+    // the record is written by a thread of its own
+    for _ in 0..500 {
+        if written().is_some() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let reason = written().unwrap();
+    assert_eq!(reason, "not_called", "{shown}");
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ pub(crate) enum ToolError {
     },
     #[error("`{scope}` is not a node here; candidates are {candidates}, or leave `scope` out")]
     NoSuchNode { scope: String, candidates: String },
+    #[error("the node has not said who it is; it may just have started, try again in a minute")]
+    NodeUnknown,
     #[error(
         "`{name}` is `{text}`, which is no time; write RFC 3339 such as `2026-01-31T12:00:00Z`, or a span back from now such as `-1h`, or `now`"
     )]
@@ -92,7 +94,7 @@ impl ToolError {
             | Self::Cursor
             | Self::NoRate { .. }
             | Self::TooFewTokens { .. } => "bad_argument",
-            Self::NoSuchNode { .. } => "unknown_node",
+            Self::NoSuchNode { .. } | Self::NodeUnknown => "unknown_node",
             Self::OutsideRetention { .. } => "outside_retention",
             Self::UnknownMetric { .. } => "unknown_metric",
             Self::UnknownLabels { .. } => "unknown_labels",

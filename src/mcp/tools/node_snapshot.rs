@@ -96,6 +96,12 @@ impl Tool for NodeSnapshot {
         let (table, notes) = readings_table(rows, call.now);
         answer.tables.push(table);
         answer.notes = notes;
+        if !view.shows_facts() {
+            answer.notes.push(
+                "Facts of the host are not shown: the token lacks the scope inventory:read."
+                    .to_owned(),
+            );
+        }
         if let Some(inventory) = &inventory {
             tell_collectors(&mut answer, inventory);
         } else {

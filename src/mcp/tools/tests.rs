@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::answer::Rendered;
 use crate::fakes::{Fake, principal};
-use crate::gate::{Called, Gate};
+use crate::gate::{Called, Gate, Listener};
 
 const HEALTH: &str = "node-health/telemetry:read+inventory:read";
 const CAPACITY: &str = "capacity-review/telemetry:read+inventory:read";
@@ -24,7 +24,7 @@ fn ask(fake: &Arc<Fake>, tool: &str, arguments: &Value) -> Called {
     let admitted = gate
         .admit(principal(who), "tools/call", Some(tool))
         .unwrap();
-    gate.call(&admitted, tool, arguments.as_object())
+    gate.call(&admitted, tool, arguments.as_object(), &Listener::default())
 }
 
 fn answer(fake: &Arc<Fake>, tool: &str, arguments: &Value) -> Rendered {
@@ -282,25 +282,41 @@ fn every_answer_stays_within_its_tokens_and_says_what_it_cut() {
 fn without_anything_stored_the_tools_say_so() {
     let fake = Fake::new();
     fake.series.lock().unwrap().clear();
-    *fake.inventory.lock().unwrap() = None;
     let health = answer(&fake, "telemetry_health", &json!({}));
-    assert!(
-        health.text.contains("nothing has been written yet"),
-        "{}",
-        health.text
-    );
-    assert!(health.text.contains("node: unknown"));
-    let snapshot = answer(&fake, "node_snapshot", &json!({}));
-    assert!(
-        snapshot.text.contains("inventory is missing"),
-        "{}",
-        snapshot.text
-    );
-    let Called::Failed(message) = ask(&fake, "hardware_inventory", &json!({})) else {
-        panic!("answered");
+    assert_eq!(health.structured["fresh_series"], 0, "{}", health.text);
+    *fake.inventory.lock().unwrap() = None;
+    for tool in ["telemetry_health", "node_snapshot", "hardware_inventory"] {
+        let Called::Failed(message) = ask(&fake, tool, &json!({})) else {
+            panic!("answered");
+        };
+        assert!(message.contains("may just have started"), "{message}");
+        assert!(!message.contains("/var/lib"));
+    }
+}
+
+#[test]
+fn a_snapshot_without_the_scope_of_the_inventory_tells_no_facts() {
+    let fake = Fake::new();
+    let gate = Gate::new(fake.world());
+    let who = principal("node-health/telemetry:read");
+    let admitted = gate
+        .admit(who, "tools/call", Some("node_snapshot"))
+        .unwrap();
+    let called = gate.call(&admitted, "node_snapshot", None, &Listener::default());
+    let Called::Answered(rendered) = called else {
+        panic!("{called:?}");
     };
-    assert!(message.contains("nothing has been stored yet"), "{message}");
-    assert!(!message.contains("/var/lib"));
+    let structured = rendered.structured.to_string();
+    assert!(!structured.contains("6.12.1") && !rendered.text.contains("6.12.1"));
+    assert!(
+        rendered.text.contains("inventory:read"),
+        "{}",
+        rendered.text
+    );
+    // how the collectors do is telemetry
+    assert!(structured.contains("rapl"), "{structured}");
+    let whole = answer(&fake, "node_snapshot", &json!({}));
+    assert!(whole.text.contains("6.12.1"));
 }
 
 #[test]
