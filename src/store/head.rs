@@ -27,7 +27,9 @@ pub(crate) struct Head {
     path: PathBuf,
     pub(crate) sequence: u64,
     /// Behind the last frame that was written whole.
-    pub(crate) bytes: u64,
+    bytes: u64,
+    /// What it began with: its definitions.
+    began_with: u64,
     /// A write failed half-way and what it left could not be cut off yet.
     torn: bool,
     /// When its first batch was read.
@@ -59,6 +61,7 @@ impl Head {
             path: temporary.clone(),
             sequence,
             bytes: 0,
+            began_with: 0,
             torn: false,
             opened: None,
             batches: 0,
@@ -76,7 +79,13 @@ impl Head {
             return Err(error);
         }
         head.path = path;
+        head.began_with = head.bytes;
         Ok(head)
+    }
+
+    /// Bytes that came since it began.
+    pub(crate) const fn appended(&self) -> u64 {
+        self.bytes.saturating_sub(self.began_with)
     }
 
     fn begin(&mut self, registry: &Registry) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ pub struct StoreSettings {
     pub sync: Duration,
     /// A head older than this is sealed into a segment. Heads never cross a boundary of [`Self::merge`].
     pub rotate: Duration,
-    /// A head larger than this is sealed early, so that sealing stays inside a node's memory.
+    /// A head that has taken more than this, its first definitions aside, is sealed early, so that sealing stays inside a node's memory.
     pub head_bytes: u64,
     /// Segments of one such stretch of wall time become one, and get their rollups.
     pub merge: Duration,

@@ -236,17 +236,18 @@ impl Store {
         now.boot < opened.boot
             || now.boot.since(opened.boot) >= self.settings.rotate
             || stretch(now.wall) != stretch(opened.wall)
-            || self.head.bytes >= self.settings.head_bytes
+            || self.head.appended() >= self.settings.head_bytes
             || self.head.batches >= MOST_BATCHES
     }
 
     fn rotate(&mut self) -> Result<(), StoreError> {
         self.head.sync()?;
-        self.registry.prune();
         let sequence = self.head.sequence.saturating_add(1);
         let head = Head::create(&self.dir, sequence, &self.registry)?;
         let full = std::mem::replace(&mut self.head, head);
         self.pending.push(full.sequence);
+        // Only now: in the head before, the numbers of those that are forgotten still stand for them.
+        self.registry.prune();
         Ok(())
     }
 

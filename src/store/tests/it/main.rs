@@ -8,3 +8,4 @@ mod crash;
 mod damage;
 #[cfg(test)]
 mod model;
+mod rotation;
