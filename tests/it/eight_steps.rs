@@ -263,9 +263,12 @@ async fn inspect(up: &Up, token: &str, mut base: Command) {
     tokio::task::block_in_place(|| {
         let listed = ask(&["--method", "tools/list", "--strict"]);
         for tool in NODE_HEALTH_TOOLS {
-            assert!(listed.contains(tool), "{listed}");
+            assert!(
+                listed.contains(&format!("\"name\": \"{tool}\"")),
+                "{listed}"
+            );
         }
-        assert!(!listed.contains("query_series"), "{listed}");
+        assert!(!listed.contains("\"name\": \"query_series\""), "{listed}");
         let called = ask(&["--method", "tools/call", "--tool-name", "node_snapshot"]);
         assert!(called.contains("system.memory.limit"), "{called}");
     });

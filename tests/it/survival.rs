@@ -1,17 +1,20 @@
 //! Node and probe are killed again and again while a client keeps asking.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::support::browser::Browser;
 use crate::support::eventually;
 use crate::support::mcp::{Face, Revision};
-use crate::support::process::{GLASSHOUSE, run, signal_process};
+use crate::support::oauth::Issuer;
+use crate::support::process::{GLASSHOUSE, children, run, signal_process};
 use crate::support::up::Up;
 
 const KILLS_OF_NODE: u32 = 50;
@@ -20,64 +23,105 @@ const KILLS_OF_PROBE: u32 = 20;
 /// Random instants that are the same in each run.
 const SEED: u64 = 0x676c_6173_7368_6f75;
 
-/// At most this long between two kills; with a start of the victim in between 70 kills stay under two minutes.
-const LONGEST_WAIT: Duration = Duration::from_millis(1500);
+/// Milliseconds at most between a start and an early kill: while the role starts, reads what it left behind, or has just begun to work.
+const EARLY: u64 = 300;
+
+/// Milliseconds between a start and a later kill: from, and how many more. Longer than four times what the supervisor
+/// waits after one early kill (400 ms), so that it takes the role for recovered: how it loses patience with a
+/// role that keeps dying is tested elsewhere.
+const CALM: (u64, u64) = (1800, 600);
+
+/// Tokens live for five minutes; the client signs in again before.
+const SIGN_IN_EVERY: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_of_node_and_probe_lose_nothing_that_was_written() {
     let mut up = Up::start();
-    let token = up.token("node-health").await.access_token();
     let done = Arc::new(AtomicBool::new(false));
     let answered = Arc::new(AtomicU64::new(0));
     let asking = tokio::spawn(keep_asking(
         up.face(),
-        token,
+        up.issuer_client(),
+        up.browser(),
         Arc::clone(&done),
         Arc::clone(&answered),
     ));
 
-    let mut seen = Segments::default();
-    let mut random = Random(SEED);
-    let (mut nodes, mut probes) = (0, 0);
-    while nodes < KILLS_OF_NODE || probes < KILLS_OF_PROBE {
-        // the odds follow what is left, so both are killed to the end
-        let left = KILLS_OF_NODE - nodes + KILLS_OF_PROBE - probes;
-        let role = if random.below(u64::from(left)) < u64::from(KILLS_OF_NODE - nodes) {
-            nodes += 1;
-            "node"
-        } else {
-            probes += 1;
-            "probe"
-        };
-        let wait = random.below(u64::try_from(LONGEST_WAIT.as_millis()).unwrap());
-        tokio::time::sleep(Duration::from_millis(wait)).await;
-        let victim = eventually(role, async || up.role(role)).await;
-        signal_process(victim, Signal::KILL);
-        eventually("another process of the role", async || {
-            up.role(role).filter(|id| *id != victim)
+    let store = up.state.join("store");
+    let seen = RefCell::new(Segments::default());
+    let kill = |role, kills, seed| {
+        let (supervisor, seen, store) = (up.running.id(), &seen, &store);
+        kill_again_and_again(supervisor, role, kills, Random(seed), move || {
+            seen.borrow_mut().look(store);
         })
-        .await;
-        seen.look(&up.state.join("store"));
-    }
+    };
+    tokio::join!(
+        kill("node", KILLS_OF_NODE, SEED),
+        kill("probe", KILLS_OF_PROBE, !SEED),
+    );
     done.store(true, Ordering::Relaxed);
     asking.await.unwrap();
     println!(
-        "{nodes} kills of node, {probes} of probe, {} answers in between",
+        "{KILLS_OF_NODE} kills of node, {KILLS_OF_PROBE} of probe, {} answers in between",
         answered.load(Ordering::Relaxed)
     );
     assert!(answered.load(Ordering::Relaxed) > 50);
 
     assert!(up.running.stop().success(), "{}", up.running.log());
-    seen.look(&up.state.join("store"));
+    seen.borrow_mut().look(&store);
     the_store_is_whole(&up.state);
 }
 
+/// Kills the role at random instants after its start, early and later in turn.
+async fn kill_again_and_again(
+    supervisor: u32,
+    role: &str,
+    kills: u32,
+    mut random: Random,
+    look: impl Fn(),
+) {
+    let running = || {
+        let children = children(supervisor).into_iter();
+        let mut of_role =
+            children.filter(|(_, line)| line.get(1).is_some_and(|first| first == role));
+        of_role.next().map(|(id, _)| id)
+    };
+    let mut victim = eventually(role, async || running()).await;
+    for kill in 0..kills {
+        let wait = match kill % 2 {
+            0 => CALM.0 + random.below(CALM.1),
+            _ => random.below(EARLY),
+        };
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        signal_process(victim, Signal::KILL);
+        let killed = victim;
+        victim = eventually("another process of the role", async || {
+            running().filter(|id| *id != killed)
+        })
+        .await;
+        look();
+    }
+}
+
 /// Fails where serve does not answer; a node that is just starting is an answer too.
-async fn keep_asking(face: Face, token: String, done: Arc<AtomicBool>, answered: Arc<AtomicU64>) {
+async fn keep_asking(
+    face: Face,
+    issuer: Issuer,
+    mut browser: Browser,
+    done: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
+) {
+    let scope = "telemetry:read inventory:read task:node-health";
+    let mut signed_in = Instant::now();
+    let mut token = issuer.sign_in(&mut browser, scope).await.access_token();
     let tools = ["node_snapshot", "telemetry_health"];
     for tool in tools.iter().cycle() {
         if done.load(Ordering::Relaxed) {
             return;
+        }
+        if signed_in.elapsed() > SIGN_IN_EVERY {
+            token = issuer.sign_in(&mut browser, scope).await.access_token();
+            signed_in = Instant::now();
         }
         let answer = face
             .call(Some(&token), Revision::Stateless, tool, json!({}))
