@@ -277,6 +277,19 @@ mod tests {
                 MetricKind::Counter,
                 "system_errors",
             ),
+            // what is neither counted nor measured has an annotation, and is no ratio
+            (
+                "system.filesystem.linux.read_only",
+                "{state}",
+                MetricKind::Gauge,
+                "system_filesystem_linux_read_only",
+            ),
+            (
+                "hw.cooling.level",
+                "{level}",
+                MetricKind::Gauge,
+                "hw_cooling_level",
+            ),
             ("uptime.seconds", "s", MetricKind::Gauge, "uptime_seconds"),
             ("a..b-c", "{x}/s", MetricKind::Gauge, "a_b_c_per_second"),
             ("3d.load", "1", MetricKind::UpDownCounter, "_3d_load"),

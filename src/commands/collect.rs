@@ -32,12 +32,19 @@ pub(crate) fn run(global: &Global, arguments: &Collect) -> Result<Exit, Failure>
         CollectFormat::Openmetrics => print(&openmetrics(&readings(&collected)))?,
         CollectFormat::Json => print_json(&as_json(&collected))?,
     }
-    if collected.iter().all(|one| one.samples.is_empty()) {
+    if nothing_was_read(&collected) {
         let error = anyhow::anyhow!("nothing could be read below `{}`", root.display());
         return Err(Failure::environment(error)
             .help("`glasshouse collectors list` says what each collector looks for"));
     }
     Ok(Exit::Done)
+}
+
+/// Whether there is neither a sample nor a fact: some collectors tell facts alone.
+fn nothing_was_read(collected: &[CollectedOnce]) -> bool {
+    collected
+        .iter()
+        .all(|one| one.samples.is_empty() && one.facts.is_empty())
 }
 
 /// The folder below which the machine is read; it has to be one.
@@ -169,5 +176,32 @@ fn value_json(value: Value, states: &[String]) -> Json {
         Value::State(index) => states
             .get(usize::from(index))
             .map_or_else(|| index.into(), |state| state.as_str().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::probe_file;
+    use crate::registry;
+
+    /// What `--collector inventory` collects below a root.
+    fn inventory(root: &Path) -> Vec<CollectedOnce> {
+        let config = probe_file::defaults(&registry::collectors()).unwrap();
+        let planned = wiring::planned(config);
+        let planned = chosen(planned, &["inventory".to_owned()]).unwrap();
+        collect_once(root, &planned)
+    }
+
+    #[test]
+    fn facts_alone_are_something() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/host");
+        let collected = inventory(&fixture);
+        assert!(collected.iter().all(|one| one.samples.is_empty()));
+        assert!(!nothing_was_read(&collected));
+        let empty = tempfile::tempdir().unwrap();
+        assert!(nothing_was_read(&inventory(empty.path())));
     }
 }

@@ -18,8 +18,11 @@ use crate::output::{csv_cell, print, print_json, table};
 use crate::places::state_dir;
 use crate::times::{parse, show};
 
-/// Values in an answer where no step is given, for each series.
+/// The most values in an answer where no step is given, for each series.
 const STEPS: u32 = 60;
+/// Units that a step of our own choice is a multiple of, in seconds: the largest that is not longer than the step. Only
+/// steps of whole minutes and hours can be answered from rollups.
+const STEP_UNITS: [u64; 4] = [3600, 60, 10, 1];
 /// The shortest step: the store's samples are not finer.
 const SHORTEST_STEP: Duration = Duration::from_secs(1);
 /// What an operator's question may cost: far more than an agent's, but still bounded.
@@ -87,8 +90,7 @@ fn window(arguments: &Query, now: Timestamp) -> Result<Window, Failure> {
 
 fn step(written: Option<&str>, window: Window) -> Result<Duration, Failure> {
     let Some(written) = written else {
-        let seconds = (window.length() / STEPS).as_secs().max(1);
-        return Ok(Duration::from_secs(seconds));
+        return Ok(default_step(window));
     };
     parse_span(written)
         .filter(|step| *step >= SHORTEST_STEP)
@@ -96,6 +98,17 @@ fn step(written: Option<&str>, window: Window) -> Result<Duration, Failure> {
             Failure::usage(anyhow::anyhow!("`{written}` is not a step"))
                 .help("write a span from 1s on, such as `10s`, `1m` or `1h`")
         })
+}
+
+/// The shortest step that a person would choose of which no more than [`STEPS`] make the window.
+fn default_step(window: Window) -> Duration {
+    let exact = window.length() / STEPS;
+    let seconds = exact.as_secs() + u64::from(exact.subsec_nanos() > 0);
+    let unit = STEP_UNITS
+        .into_iter()
+        .find(|unit| seconds >= *unit)
+        .unwrap_or(1);
+    Duration::from_secs(seconds.max(1).next_multiple_of(unit))
 }
 
 fn aggregation(written: Option<&str>, series: &SeriesInfo) -> Result<Aggregation, Failure> {
@@ -241,4 +254,36 @@ fn as_json(answer: &RangeAnswer, aggregation: Aggregation) -> Value {
         "truncated": answer.truncated.map(glasshouse_core::reader::Truncation::word),
         "series": series.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_our_choice_is_round() {
+        const HOUR: u64 = 3600;
+        for (window, step) in [
+            (1, 1),
+            (60, 1),
+            (61, 2),
+            (10 * 60, 10),
+            (11 * 60, 20),
+            (HOUR, 60),
+            (HOUR + 1, 120),
+            (3660, 120),
+            (24 * HOUR, 24 * 60),
+            (60 * HOUR, HOUR),
+            (61 * HOUR, 2 * HOUR),
+            (30 * 24 * HOUR, 12 * HOUR),
+        ] {
+            let from = Timestamp::from_nanos(1);
+            let window = Window {
+                from,
+                to: from.after(Duration::from_secs(window)),
+            };
+            let chosen = default_step(window).as_secs();
+            assert_eq!(chosen, step, "{:?}", window.length());
+        }
+    }
 }
