@@ -224,7 +224,9 @@ impl Ingest {
         };
         for definition in definitions {
             let number = definition.number;
-            if run.find(number, now.boot).is_some() {
+            let known = run.find(number, now.boot);
+            // the store forgets what had no samples for hours
+            if known.is_some_and(|series| self.store.knows(series)) {
                 continue;
             }
             let may = run.has_room() && definition.info.collector != OWN_COLLECTOR;
@@ -243,7 +245,8 @@ impl Ingest {
         };
         self.samples.clear();
         for (number, value, quality) in &batch.samples {
-            if let Some(series) = run.find(*number, now.boot) {
+            let known = run.find(*number, now.boot);
+            if let Some(series) = known.filter(|series| self.store.knows(*series)) {
                 self.samples.push((series, *value, *quality));
             }
         }

@@ -25,6 +25,8 @@ pub struct Recovery {
     pub removed: Vec<String>,
     /// Files that make no sense and were set aside under this name with `.damaged` behind it.
     pub set_aside: Vec<String>,
+    /// Definitions beyond the most that a store holds; the probe repeats those that it still uses.
+    pub forgotten: u64,
 }
 
 impl Recovery {
@@ -35,6 +37,7 @@ impl Recovery {
             && self.lost.is_empty()
             && self.removed.is_empty()
             && self.set_aside.is_empty()
+            && self.forgotten == 0
     }
 }
 
@@ -154,13 +157,15 @@ fn mend_head(dir: &Path, sequence: u64, found: &mut Found) -> Result<(), StoreEr
             Ok(Record::Define {
                 run, number, info, ..
             }) => {
-                let series = match found.registry.find(&info) {
-                    Some(series) => series,
-                    None => found.registry.insert(&info)?,
-                };
-                found.registry.name(run, number, series);
+                let known = found.registry.find(&info).map(Ok);
+                match known.unwrap_or_else(|| found.registry.insert(&info)) {
+                    Ok(series) => found.registry.name(run, number, series),
+                    Err(_) => found.recovery.forgotten += 1,
+                }
             }
-            Ok(Record::Open | Record::Batch(_)) => {}
+            // It begins with all that counted then; what only older ones know was forgotten.
+            Ok(Record::Open) => found.registry = Registry::default(),
+            Ok(Record::Batch(_)) => {}
             Err(_) => lost += 1,
         }
     }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use glasshouse_core::reader::SeriesInfo;
+use glasshouse_core::time::BootTime;
 
 use crate::error::StoreError;
 use crate::record::MOST_SERIES;
@@ -12,6 +14,13 @@ use crate::store::SeriesRef;
 
 /// Frames of the run before may still be on their way when a new run begins; those of older ones are not.
 const MOST_RUNS: usize = 2;
+
+/// A series without a sample for this long is forgotten. Collectors read each hour at least, and the probe repeats what
+/// it still knows each minute, so what comes back is defined again.
+const FORGET_AFTER: Duration = Duration::from_secs(2 * 3600);
+
+/// Numbers that one series has at once: one in each run, and one more where the probe forgot it and met it again.
+const MOST_NAMES: usize = 2 * MOST_RUNS;
 
 /// The defined series.
 #[derive(Debug, Default)]
@@ -33,6 +42,10 @@ struct Slot {
     generation: u32,
     /// The last batch that the series stood in.
     batch: u64,
+    /// Since when it stood in no batch, where that was noticed.
+    idle_since: Option<BootTime>,
+    /// What the runs call it: run and number, oldest first.
+    names: Vec<(u64, u32)>,
 }
 
 impl Registry {
@@ -95,9 +108,55 @@ impl Registry {
                 self.runs.remove(0);
             }
         }
-        if let Some((_, numbers)) = self.runs.iter_mut().find(|(known, _)| *known == run) {
+        let Some(slot) = self.slot_mut(series.number) else {
+            return;
+        };
+        slot.idle_since = None;
+        slot.names.retain(|name| *name != (run, number));
+        slot.names.push((run, number));
+        let forgotten = (slot.names.len() > MOST_NAMES).then(|| slot.names.remove(0));
+        if let Some(numbers) = self.numbers(run) {
             numbers.insert(number, series);
         }
+        if let Some(name) = forgotten {
+            self.unname(name, series);
+        }
+    }
+
+    /// Forgets the names of series that had no sample for [`FORGET_AFTER`]; [`Self::prune`] then forgets the series.
+    /// Called when a head is about to be full: what stood in none of its batches is idle since then.
+    pub(crate) fn forget_idle(&mut self, now: BootTime) {
+        let mut forgotten = Vec::new();
+        for (number, slot) in (0..).zip(&mut self.slots) {
+            let since = *slot.idle_since.get_or_insert(now);
+            if now.since(since) >= FORGET_AFTER {
+                let generation = slot.generation;
+                let series = SeriesRef { number, generation };
+                forgotten.extend(slot.names.drain(..).map(|name| (name, series)));
+            }
+        }
+        for (name, series) in forgotten {
+            self.unname(name, series);
+        }
+    }
+
+    /// Whether the series is still defined.
+    pub(crate) fn knows(&self, series: SeriesRef) -> bool {
+        self.info(series).is_some()
+    }
+
+    fn unname(&mut self, (run, number): (u64, u32), series: SeriesRef) {
+        if let Some(numbers) = self.numbers(run)
+            && numbers.get(&number) == Some(&series)
+        {
+            numbers.remove(&number);
+        }
+    }
+
+    fn numbers(&mut self, run: u64) -> Option<&mut BTreeMap<u32, SeriesRef>> {
+        let runs = &mut self.runs;
+        let known = runs.iter_mut().find(|(known, _)| *known == run);
+        known.map(|(_, numbers)| numbers)
     }
 
     /// Forgets the series that no run names any more.
@@ -111,6 +170,8 @@ impl Registry {
         for (number, (slot, named)) in (0..).zip(self.slots.iter_mut().zip(&named)) {
             if !named && slot.info.take().is_some() {
                 slot.generation = slot.generation.wrapping_add(1);
+                slot.idle_since = None;
+                slot.names.clear();
                 self.free.push(number);
             }
         }
@@ -170,6 +231,7 @@ impl Registry {
             "it stands in it twice"
         } else {
             slot.batch = batch;
+            slot.idle_since = None;
             return Ok(());
         };
         Err(StoreError::Misplaced {

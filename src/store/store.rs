@@ -21,7 +21,8 @@ use crate::seal::seal;
 use crate::settings::StoreSettings;
 
 /// A defined series, as [`Store::append`] takes it. Valid for the store that gave it, until that is dropped or the
-/// series is forgotten because two newer runs of the probe did without it.
+/// series is forgotten because two newer runs of the probe did without it, or it had no sample for hours
+/// ([`Store::knows`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesRef {
     pub(crate) number: u32,
@@ -143,6 +144,12 @@ impl Store {
         self.registry.run(run)
     }
 
+    /// Whether the series is still defined: one without a sample for hours is forgotten, and has to be defined again.
+    #[must_use]
+    pub fn knows(&self, series: SeriesRef) -> bool {
+        self.registry.knows(series)
+    }
+
     /// Appends a batch with one write. When this returns, readers see it and a crash of the process does not lose it.
     ///
     /// # Errors
@@ -177,17 +184,13 @@ impl Store {
     pub fn maintain(&mut self, now: Moment) -> Result<Maintenance, StoreError> {
         let mut done = Maintenance::default();
         let mut outcome = self.sync_if_due(now, &mut done);
-        if self.rotation_is_due(now) {
-            let rotated = self.rotate();
-            done.rotated = rotated.is_ok();
-            outcome = outcome.and(rotated);
-        }
         let waits = self
             .retry_at
             .is_some_and(|at| now.boot < at && at.since(now.boot) <= self.settings.retry);
         if !waits {
             self.retry_at = None;
-            let worked = self.work(now, &mut done);
+            let rotated = self.rotate_if_due(now, &mut done);
+            let worked = rotated.and(self.work(now, &mut done));
             if worked.is_err() {
                 let pause = u64::try_from(self.settings.retry.as_nanos()).unwrap_or(u64::MAX);
                 self.retry_at = Some(BootTime::from_nanos(now.boot.nanos().saturating_add(pause)));
@@ -222,6 +225,15 @@ impl Store {
         self.last_sync = Some(now.boot);
         self.head.sync()?;
         done.synced = true;
+        Ok(())
+    }
+
+    fn rotate_if_due(&mut self, now: Moment, done: &mut Maintenance) -> Result<(), StoreError> {
+        if self.rotation_is_due(now) {
+            self.registry.forget_idle(now.boot);
+            self.rotate()?;
+            done.rotated = true;
+        }
         Ok(())
     }
 
