@@ -146,9 +146,13 @@ impl Face {
         let engine = Arc::new(engine);
         let audit = config.state_dir.join("audit");
         let since = clock.now().before(USAGE_WINDOW);
-        let usage = glasshouse_audit::usage(&audit, since).map_err(Failure::environment)?;
-        let audit =
-            AuditLog::open(&audit, AuditSettings::default()).map_err(Failure::environment)?;
+        let kept = AuditSettings {
+            most_bytes: config.serve.audit_most_bytes,
+            ..AuditSettings::default()
+        };
+        let audit = AuditLog::open(&audit, kept).map_err(Failure::environment)?;
+        // behind the recovery and under the lock: nobody else adds a call between counting and serving
+        let usage = audit.usage(since).map_err(Failure::environment)?;
         let world = FaceWorld {
             samples: Arc::new(StoreReader::open(&config.state_dir.join("store"))),
             inventory: Arc::new(InventoryFile::new(&config.state_dir.join("inventory"))),

@@ -24,6 +24,8 @@ pub(crate) struct FaceConfig {
     pub(crate) allowed_hosts: Vec<String>,
     /// `Origin` values that are served.
     pub(crate) allowed_origins: Vec<String>,
+    /// What the audit log may take on disk.
+    pub(crate) audit_most_bytes: u64,
     /// Certificate and key.
     pub(crate) tls: Option<TlsConfig>,
     /// Whose tokens are taken.
@@ -103,6 +105,12 @@ static ALLOWED_ORIGINS: Key = Key::with_default(
     "[]",
     "Web pages (values of the Origin header) that are served. Empty: none.",
 );
+static AUDIT_MOST_BYTES: Key = Key::with_default(
+    "audit_most_bytes",
+    Kind::Size,
+    "\"1GiB\"",
+    "What the audit log may take on disk. Once it is full every call is refused: archive it before, or raise this.",
+);
 static CERTIFICATE: Key = Key::required(
     "certificate",
     Kind::Path,
@@ -171,6 +179,7 @@ pub(crate) fn sections() -> Vec<Section> {
                 &DEFAULT_TASK,
                 &ALLOWED_HOSTS,
                 &ALLOWED_ORIGINS,
+                &AUDIT_MOST_BYTES,
             ],
         ),
         Section::new(
@@ -232,6 +241,7 @@ fn build_with(
         default_task: serve.text(&DEFAULT_TASK).unwrap_or_default(),
         allowed_hosts: serve.text_list(&ALLOWED_HOSTS),
         allowed_origins: serve.text_list(&ALLOWED_ORIGINS),
+        audit_most_bytes: serve.size(&AUDIT_MOST_BYTES).unwrap_or_default(),
         tls: build_tls(serve.table("tls")),
         issuers: serve
             .table("issuers")
