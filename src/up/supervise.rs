@@ -22,11 +22,11 @@ use crate::privileges::Account;
 
 /// The wait before a role that died is started again. It doubles with each death that comes soon …
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// … up to this …
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// … and is the first again once the role ran this many times longer than it had been waited for: a role that crashes
-/// at its start is left alone more and more, one that is killed now and then is back at once.
-const RECOVERED: u32 = 4;
+/// … up to this, which an operator who mended something can wait for …
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// … and is the first again after a run of this: a role that crashes at its start is left alone more and more, one that
+/// is killed now and then is back at once.
+const RECOVERED_AFTER: Duration = Duration::from_secs(1);
 /// How long a role may take to stop before it is killed: the node seals its head, the face ends its requests.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
 /// Deaths that nobody has looked at yet; only the first counts.
@@ -182,7 +182,7 @@ async fn keep(role: RoleCommand, mut wish: watch::Receiver<Wish>, deaths: mpsc::
             Ok(child) => match watch_over(role.name, child, &mut wish).await {
                 None => return,
                 Some(status) => {
-                    if started.elapsed() >= wait * RECOVERED {
+                    if started.elapsed() >= RECOVERED_AFTER {
                         wait = FIRST_WAIT;
                     }
                     tracing::warn!(role = role.name, %status, again_in = ?wait, "A role died.");
