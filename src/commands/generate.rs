@@ -68,8 +68,8 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 fn metrics() -> String {
     let mut text = format!("{GENERATED}\n# Metrics\n\n");
     text.push_str(
-        "Names and units follow the OpenTelemetry semantic conventions where one exists. *Is not* names the misreading \
-         that is most likely.\n",
+        "Names and units follow the OpenTelemetry semantic conventions where one exists. What a number is *not* \
+         stands behind what it is.\n",
     );
     for (family, collectors) in FAMILIES {
         text.push_str(&format!("\n## {}\n", capital(family)));
@@ -118,7 +118,7 @@ fn describe(metric: &MetricDefinition) -> String {
         ValueType::State(states) => format!("one of {}", states.join(", ")),
     };
     let mut text = format!(
-        "({}, `{}`, {value}, for {}): {} *Is not:* {} *Source:* {}",
+        "({}, `{}`, {value}, for {}): {} {} *Source:* {}",
         metric.kind.word(),
         metric.unit,
         metric.audience.word(),
