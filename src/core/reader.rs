@@ -208,6 +208,8 @@ pub enum Truncation {
     Points,
     /// More would have had to be read than the budget has.
     Bytes,
+    /// Something of the window, or of an unknown time, is damaged; the answer is made from the rest.
+    Damage,
 }
 
 impl Truncation {
@@ -218,6 +220,7 @@ impl Truncation {
             Self::Series => "series",
             Self::Points => "points",
             Self::Bytes => "bytes",
+            Self::Damage => "damage",
         }
     }
 }
@@ -275,6 +278,14 @@ pub trait SampleReader: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`ReadError`] where the store cannot be read.
     fn coverage(&self) -> Result<Vec<TierCoverage>, ReadError>;
+
+    /// The names of files that are known to be damaged, as a whole or in part; answers are made without what is.
+    ///
+    /// # Errors
+    /// [`ReadError`] where the store cannot be read.
+    fn damaged(&self) -> Result<Vec<String>, ReadError> {
+        Ok(Vec::new())
+    }
 }
 
 /// How far back [`SampleReader::latest`] looks: what is older is not how a node *is*.
