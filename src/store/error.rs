@@ -59,6 +59,15 @@ pub enum StoreError {
         /// What is wrong.
         detail: String,
     },
+    /// A file of another version of the format. Nothing of it was touched.
+    #[error(
+        "`{}` was written by another version of glasshouse (start that version, or move the file elsewhere to go on without it)",
+        path.display()
+    )]
+    OtherVersion {
+        /// Which file.
+        path: PathBuf,
+    },
 }
 
 impl StoreError {
@@ -67,6 +76,17 @@ impl StoreError {
             action,
             path: path.to_owned(),
             source,
+        }
+    }
+
+    /// Whether only the file that it names is concerned, and will be tomorrow too: questions are answered without it.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::OtherVersion { .. } => true,
+            Self::Io { source, .. } => {
+                source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+            }
+            _ => false,
         }
     }
 
@@ -86,6 +106,10 @@ impl From<StoreError> for ReadError {
                 path: path.display().to_string(),
                 detail,
             },
+            StoreError::OtherVersion { path } => Self::Damaged {
+                path: path.display().to_string(),
+                detail: OTHER_VERSION.0.to_owned(),
+            },
             other => Self::Damaged {
                 path: String::new(),
                 detail: other.to_string(),
@@ -98,8 +122,16 @@ impl From<StoreError> for ReadError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed(pub(crate) &'static str);
 
+/// Not damage: it makes sense to somebody else.
+pub(crate) const OTHER_VERSION: Malformed =
+    Malformed("it was written by another version of glasshouse");
+
 impl Malformed {
     pub(crate) fn inside(self, path: &Path) -> StoreError {
+        if self == OTHER_VERSION {
+            let path = path.to_owned();
+            return StoreError::OtherVersion { path };
+        }
         StoreError::Damaged {
             path: path.to_owned(),
             detail: self.0.to_owned(),

@@ -53,9 +53,10 @@
 //!
 //! # Damage
 //!
-//! Whatever is read has a checksum and every count in it a bound. A reader answers with an error that names the file
-//! rather than with a guess. The writer gives up what is damaged block by block and says so, in [`Recovery`] and in
-//! [`Maintenance`].
+//! Whatever is read has a checksum and every count in it a bound. What is damaged costs its block, or its file where the
+//! footer or the index is. A reader answers from the rest and says so; the writer gives up what is damaged and says so,
+//! in [`Recovery`] and in [`Maintenance`]. A file of another version is no damage: the writer does not start beside it
+//! ([`StoreError::OtherVersion`]).
 
 mod accumulate;
 mod bytes;

@@ -27,6 +27,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) edges: Vec<PlannedSegment>,
     pub(crate) bytes: u64,
     pub(crate) too_large: bool,
+    /// Something of it is damaged and left out.
+    pub(crate) damaged: bool,
 }
 
 pub(crate) struct PlannedSegment {
@@ -78,17 +80,30 @@ impl<'a> Plan<'a> {
             .rev()
             .map(open)
             .collect::<Result<_, _>>()?;
+        self.damaged |= !snapshot.unreadable.is_empty();
         for file in chosen {
-            if let Some(planned) = self.find_segment(view, file, query, asked)? {
-                self.segments.push(planned);
-            }
+            let planned = self.find_readable(view, file, query, asked)?;
+            self.segments.extend(planned);
         }
         for file in edges {
-            if let Some(planned) = self.find_segment(view, file, query, asked)? {
-                self.edges.push(planned);
-            }
+            let planned = self.find_readable(view, file, query, asked)?;
+            self.edges.extend(planned);
         }
         Ok(())
+    }
+
+    fn find_readable(
+        &mut self,
+        view: &View,
+        file: SegmentFile,
+        query: &RangeQuery,
+        asked: &Asked,
+    ) -> Result<Option<PlannedSegment>, StoreError> {
+        let footer = file.footer;
+        let planned = self.find_segment(view, file, query, asked);
+        let planned = view.readable(&footer, planned)?;
+        self.damaged |= planned.is_none();
+        Ok(planned.flatten())
     }
 
     fn find_head(&mut self, head: &'a OpenHead, query: &RangeQuery, asked: &Asked) {
@@ -98,6 +113,7 @@ impl<'a> Plan<'a> {
         if !overlaps(head.view.bounds) || !self.afford(head.view.cost(), query) {
             return;
         }
+        self.damaged |= head.view.lost > 0;
         let mut wanted = BTreeMap::new();
         for (reference, series) in head.view.defined() {
             let info = &series.info;

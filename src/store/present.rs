@@ -55,11 +55,16 @@ pub(crate) fn series(
     files.retain(|footer| overlaps((footer.oldest, footer.newest)));
     for file in open_all(view, files.iter().rev())? {
         for (entry, times) in entries(view, &file, selector)? {
+            let read = || -> Result<bool, StoreError> {
+                let has = segment_has(&file, &entry, times, from, to);
+                // A series whose samples nobody can read is not said to have any.
+                Ok(view.readable(&file.footer, has)?.unwrap_or(false))
+            };
             let bounds = (entry.oldest, entry.newest);
             let raw = file.footer.name.tier == Resolution::Raw;
             if overlaps(bounds)
                 && !found.contains_key(&key(&entry.info))
-                && (certain(bounds) || !raw || segment_has(&file, &entry, times, from, to)?)
+                && (certain(bounds) || !raw || read()?)
             {
                 found.insert(key(&entry.info), entry.info);
             }
@@ -123,8 +128,17 @@ fn open_all<'a>(
         .collect()
 }
 
-/// The series of a segment that are asked for, with the place of their times.
+/// The series of a segment that are asked for, with the place of their times; none where its index is damaged.
 fn entries(
+    view: &View,
+    file: &SegmentFile,
+    selector: &Selector,
+) -> Result<Vec<(SeriesEntry, Place)>, StoreError> {
+    let found = view.readable(&file.footer, find_entries(view, file, selector))?;
+    Ok(found.unwrap_or_default())
+}
+
+fn find_entries(
     view: &View,
     file: &SegmentFile,
     selector: &Selector,
@@ -187,7 +201,10 @@ pub(crate) fn latest(
             if entry.newest <= after.nanos() || known.contains(&key(&entry.info)) {
                 continue;
             }
-            let (column, times) = rows(&file, &entry, times)?;
+            let rows = rows(&file, &entry, times);
+            let Some((column, times)) = view.readable(&file.footer, rows)? else {
+                continue;
+            };
             let rows = column
                 .rows()
                 .zip(times.wall.iter().map(|wall| Timestamp::from_nanos(*wall)));

@@ -55,7 +55,10 @@ pub(crate) fn range(
         truncated = truncated.or(Some(Truncation::Points));
     }
     let mut series = plan.accumulators(shown, query.aggregation, steps);
-    let read = plan.read(&mut series, &asked)?;
+    let read = plan.read(view, &mut series, &asked)?;
+    if read.damaged {
+        truncated = Some(Truncation::Damage);
+    }
     let mut answers: Vec<_> = series
         .into_iter()
         .flatten()
@@ -63,7 +66,7 @@ pub(crate) fn range(
         .collect();
     answers.sort_by(|a, b| key(&a.series).cmp(&key(&b.series)));
     Ok(RangeAnswer {
-        resolution: read,
+        resolution: read.coarsest,
         start: Timestamp::from_nanos(steps.start),
         step: Duration::from_nanos(steps.step.unsigned_abs()),
         series: answers,
@@ -207,13 +210,18 @@ impl Plan<'_> {
         series
     }
 
-    /// Reads everything, oldest first, and says what the coarsest tier was.
+    /// Reads everything, oldest first.
     fn read(
         &self,
+        view: &View,
         series: &mut [Option<Accumulator>],
         asked: &Asked,
-    ) -> Result<Resolution, StoreError> {
+    ) -> Result<Read, StoreError> {
         let mut coarsest = Resolution::Raw;
+        let mut reading = Reading {
+            view,
+            damaged: self.damaged,
+        };
         let whole = self.segments.iter().map(|segment| (segment, false));
         let mut parts: Vec<_> = whole
             .chain(self.edges.iter().map(|segment| (segment, true)))
@@ -226,92 +234,145 @@ impl Plan<'_> {
                 None if edge => {
                     series.iter_mut().flatten().for_each(Accumulator::part);
                     let width = asked.width_beside(&segment.file.footer);
-                    read_raw(segment, series, |wall| {
+                    reading.raw(segment, series, |wall| {
                         asked.counts(wall) && !asked.counts_row(floor(wall, width), width)
                     })?;
                     series.iter_mut().flatten().for_each(Accumulator::rejoin);
                 }
-                None => read_raw(segment, series, |wall| asked.counts(wall))?,
-                Some(width) => read_rollups(segment, series, asked, width)?,
+                None => reading.raw(segment, series, |wall| asked.counts(wall))?,
+                Some(width) => reading.rollups(segment, series, asked, width)?,
             }
         }
         for (head, wanted) in self.heads.iter().rev() {
             read_head(head, wanted, series, asked)?;
         }
-        Ok(coarsest)
+        Ok(Read {
+            coarsest,
+            damaged: reading.damaged,
+        })
     }
 }
 
-fn read_raw(
-    segment: &PlannedSegment,
-    series: &mut [Option<Accumulator>],
-    counts: impl Fn(i64) -> bool,
-) -> Result<(), StoreError> {
-    let inside = |error: Malformed| error.inside(&segment.file.path);
-    let mut all_times: BTreeMap<usize, Times> = BTreeMap::new();
-    let mut column = Column::default();
-    for planned in &segment.blocks {
-        let Some(Some(accumulator)) = series.get_mut(planned.key) else {
-            continue;
-        };
-        let times = match all_times.entry(planned.collector) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(slot) => {
-                let block = segment.times(planned.collector)?;
-                slot.insert(Times::decode(&block).map_err(inside)?)
-            }
-        };
-        column.clear();
-        column
-            .decode(&segment.file.block(planned.block)?)
-            .map_err(inside)?;
-        if column.len() != times.len() {
-            return Err(inside(Malformed("a column is not as long as its times")));
-        }
-        for (row, (wall, boot)) in column.rows().zip(times.rows()) {
-            if let Some(value) = row.and_then(|(value, _)| value) {
-                let value = value.as_f64();
-                accumulator.sample(Point { wall, boot, value }, counts(wall));
-            }
-        }
-    }
-    Ok(())
+/// What was read.
+struct Read {
+    coarsest: Resolution,
+    /// Something could not be, and is left out.
+    damaged: bool,
 }
 
-fn read_rollups(
-    segment: &PlannedSegment,
-    series: &mut [Option<Accumulator>],
-    asked: &Asked,
-    width: i64,
-) -> Result<(), StoreError> {
-    let inside = |error: Malformed| error.inside(&segment.file.path);
-    let mut bases: BTreeMap<usize, Rolled> = BTreeMap::new();
-    for planned in &segment.blocks {
-        let Some(Some(accumulator)) = series.get_mut(planned.key) else {
-            continue;
-        };
-        let base = match bases.entry(planned.collector) {
+/// Reads segments block by block; one that is damaged is left out.
+struct Reading<'a> {
+    view: &'a View,
+    damaged: bool,
+}
+
+impl Reading<'_> {
+    fn raw(
+        &mut self,
+        segment: &PlannedSegment,
+        series: &mut [Option<Accumulator>],
+        counts: impl Fn(i64) -> bool,
+    ) -> Result<(), StoreError> {
+        let inside = |error: Malformed| error.inside(&segment.file.path);
+        let mut all_times: BTreeMap<usize, Option<Times>> = BTreeMap::new();
+        let mut column = Column::default();
+        for planned in &segment.blocks {
+            let Some(Some(accumulator)) = series.get_mut(planned.key) else {
+                continue;
+            };
+            let times = self.once(&mut all_times, segment, planned.collector, Times::decode)?;
+            let Some(times) = times else {
+                continue;
+            };
+            column.clear();
+            let block = segment.file.block(planned.block);
+            let decoded = block.and_then(|block| {
+                column.decode(&block).map_err(inside)?;
+                if column.len() != times.len() {
+                    return Err(inside(Malformed("a column is not as long as its times")));
+                }
+                Ok(())
+            });
+            if self.readable(segment, decoded)?.is_none() {
+                continue;
+            }
+            for (row, (wall, boot)) in column.rows().zip(times.rows()) {
+                if let Some(value) = row.and_then(|(value, _)| value) {
+                    let value = value.as_f64();
+                    accumulator.sample(Point { wall, boot, value }, counts(wall));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rollups(
+        &mut self,
+        segment: &PlannedSegment,
+        series: &mut [Option<Accumulator>],
+        asked: &Asked,
+        width: i64,
+    ) -> Result<(), StoreError> {
+        let inside = |error: Malformed| error.inside(&segment.file.path);
+        let mut bases: BTreeMap<usize, Option<Rolled>> = BTreeMap::new();
+        for planned in &segment.blocks {
+            let Some(Some(accumulator)) = series.get_mut(planned.key) else {
+                continue;
+            };
+            let base = self.once(&mut bases, segment, planned.collector, Rolled::decode_base)?;
+            let Some(base) = base else {
+                continue;
+            };
+            let block = segment.file.block(planned.block);
+            let rolled = block
+                .and_then(|block| Rolled::decode(&block, base, planned.counter).map_err(inside));
+            let Some(rolled) = self.readable(segment, rolled)? else {
+                continue;
+            };
+            for row in rolled
+                .rows
+                .iter()
+                .filter(|row| asked.counts_row(row.bucket, width))
+            {
+                accumulator.row(row);
+            }
+            if let Some((first, last)) = rolled.ends {
+                let bucket = floor(first.wall, width);
+                accumulator.ends(first, last, bucket, asked.counts_row(bucket, width));
+            }
+        }
+        Ok(())
+    }
+
+    /// What all series of a collector share, read once; `None` where it is damaged.
+    fn once<'t, T>(
+        &mut self,
+        known: &'t mut BTreeMap<usize, Option<T>>,
+        segment: &PlannedSegment,
+        collector: usize,
+        decode: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<Option<&'t T>, StoreError> {
+        let shared = match known.entry(collector) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(slot) => {
-                let block = segment.times(planned.collector)?;
-                slot.insert(Rolled::decode_base(&block).map_err(inside)?)
+                let inside = |error: Malformed| error.inside(&segment.file.path);
+                let block = segment.times(collector);
+                let decoded = block.and_then(|block| decode(&block).map_err(inside));
+                slot.insert(self.readable(segment, decoded)?)
             }
         };
-        let block = segment.file.block(planned.block)?;
-        let rolled = Rolled::decode(&block, base, planned.counter).map_err(inside)?;
-        for row in rolled
-            .rows
-            .iter()
-            .filter(|row| asked.counts_row(row.bucket, width))
-        {
-            accumulator.row(row);
-        }
-        if let Some((first, last)) = rolled.ends {
-            let bucket = floor(first.wall, width);
-            accumulator.ends(first, last, bucket, asked.counts_row(bucket, width));
-        }
+        Ok(shared.as_ref())
     }
-    Ok(())
+
+    fn readable<T>(
+        &mut self,
+        segment: &PlannedSegment,
+        read: Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let read = self.view.readable(&segment.file.footer, read)?;
+        self.damaged |= read.is_none();
+        Ok(read)
+    }
 }
 
 fn read_head(

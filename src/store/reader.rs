@@ -20,6 +20,10 @@ const MOST_TRIES: usize = 64;
 ///
 /// Every question is answered from one snapshot: all that was appended before it was asked, each sample once. What is
 /// remembered between questions (footers, a few indexes, what the heads hold) is bounded. It is cheap to share.
+///
+/// What is damaged costs its block, or its file where nobody can tell what is in it. A question over time says so
+/// ([`Truncation::Damage`](glasshouse_core::reader::Truncation::Damage)), and [`Self::damaged`](SampleReader::damaged)
+/// lists the files.
 #[derive(Debug)]
 pub struct StoreReader {
     view: View,
@@ -43,7 +47,9 @@ impl StoreReader {
         let mut outcome = Err(self.empty());
         for _ in 0..MOST_TRIES {
             let answered = self.view.snapshot().and_then(|snapshot| {
-                let empty = snapshot.heads.is_empty() && snapshot.segments.is_empty();
+                let empty = snapshot.heads.is_empty()
+                    && snapshot.segments.is_empty()
+                    && snapshot.unreadable.is_empty();
                 (!empty).then(|| answer(&self.view, &snapshot)).transpose()
             });
             match answered {
@@ -86,5 +92,9 @@ impl SampleReader for StoreReader {
 
     fn coverage(&self) -> Result<Vec<TierCoverage>, ReadError> {
         self.ask(|_, snapshot| Ok(present::coverage(snapshot)))
+    }
+
+    fn damaged(&self) -> Result<Vec<String>, ReadError> {
+        self.ask(|view, snapshot| Ok(view.damaged(snapshot)))
     }
 }

@@ -24,7 +24,7 @@ pub struct StoreStat {
     pub series: u32,
     /// Bytes of raw segments for each sample in them, index and times included; `None` before the first seal.
     pub bytes_per_sample: Option<f64>,
-    /// Files that were set aside because they make no sense.
+    /// Files that are damaged, as a whole or in part, as far as it was noticed, and those that were set aside for it.
     pub damaged: Vec<String>,
 }
 
@@ -33,7 +33,7 @@ pub struct StoreStat {
 /// # Errors
 /// [`ReadError`] where there is no store or it cannot be read.
 pub fn stat(dir: &Path) -> Result<StoreStat, ReadError> {
-    StoreReader::open(dir).ask(|_, snapshot| {
+    StoreReader::open(dir).ask(|view, snapshot| {
         let tiers = coverage(snapshot);
         let raw = snapshot
             .segments
@@ -59,7 +59,7 @@ pub fn stat(dir: &Path) -> Result<StoreStat, ReadError> {
                 .max()
                 .unwrap_or(0),
             bytes_per_sample,
-            damaged: snapshot.damaged.clone(),
+            damaged: view.damaged(snapshot),
             tiers,
         })
     })

@@ -1,6 +1,6 @@
 //! What a reader remembers between questions, and the snapshot that it takes for each.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,8 @@ struct Cache {
     /// With the inode.
     footers: HashMap<SegmentName, (u64, Footer)>,
     indexes: Vec<CachedIndex>,
+    /// Segments of which a question could not read a block.
+    damaged: BTreeSet<SegmentName>,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,10 @@ pub(crate) struct Snapshot {
     /// Oldest first.
     pub(crate) heads: Vec<OpenHead>,
     pub(crate) segments: Vec<Footer>,
-    pub(crate) damaged: Vec<String>,
+    /// Segments whose footer makes no sense: nobody knows what is in them.
+    pub(crate) unreadable: Vec<String>,
+    /// Files that were set aside.
+    pub(crate) set_aside: Vec<String>,
 }
 
 /// A head at one instant: what came later is not in its view.
@@ -86,20 +91,56 @@ impl View {
         cache.heads.retain(|sequence, _| *sequence >= oldest);
         let mut footers = HashMap::with_capacity(listing.segments.len());
         let mut segments = Vec::with_capacity(listing.segments.len());
+        let mut unreadable = Vec::new();
         for (name, inode) in &listing.segments {
             let footer = match cache.footers.get(name) {
                 Some((known, footer)) if known == inode => *footer,
-                _ => SegmentFile::open(&self.dir, *name)?.footer,
+                _ => match SegmentFile::open(&self.dir, *name) {
+                    Err(error) if error.is_damage() => {
+                        unreadable.push(name.to_string());
+                        continue;
+                    }
+                    file => file?.footer,
+                },
             };
             footers.insert(*name, (*inode, footer));
             segments.push(footer);
         }
+        cache.damaged.retain(|name| footers.contains_key(name));
         cache.footers = footers;
         Ok(Snapshot {
             heads,
             segments,
-            damaged: listing.damaged,
+            unreadable,
+            set_aside: listing.damaged,
         })
+    }
+
+    /// What was read, or `None` where it is damaged, which is remembered.
+    pub(crate) fn readable<T>(
+        &self,
+        footer: &Footer,
+        read: Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        match read {
+            Err(error) if error.is_damage() => {
+                let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+                cache.damaged.insert(footer.name);
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
+    }
+
+    /// Every file that is known to be damaged.
+    pub(crate) fn damaged(&self, snapshot: &Snapshot) -> Vec<String> {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let heads = snapshot.heads.iter().filter(|head| head.view.lost > 0);
+        let mut damaged: Vec<String> = heads.map(|head| head_name(head.sequence)).collect();
+        damaged.extend(cache.damaged.iter().map(SegmentName::to_string));
+        damaged.extend_from_slice(&snapshot.unreadable);
+        damaged.extend_from_slice(&snapshot.set_aside);
+        damaged
     }
 
     /// The index of an open segment.
