@@ -17,7 +17,31 @@ const MOST_INPUTS: usize = 64;
 
 /// The segments that count.
 #[derive(Debug, Default)]
-pub(crate) struct Catalog(BTreeMap<SegmentName, Footer>);
+pub(crate) struct Catalog {
+    segments: BTreeMap<SegmentName, Footer>,
+    /// How often they changed.
+    changes: u64,
+    /// Under these circumstances nothing was due.
+    settled: Option<Circumstances>,
+}
+
+/// All that decides what is due; to find that out takes a look at every pair of segments.
+#[derive(Debug, PartialEq, Eq)]
+struct Circumstances {
+    changes: u64,
+    skipped: Vec<SegmentName>,
+    /// The stretches and shards of now and of the head.
+    stretches: [Option<i64>; 4],
+}
+
+/// What is due.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Samples become one file and get rollups.
+    Samples(DueMerge),
+    /// Rollups of a tier become one file.
+    Rollups(Resolution, DueMerge),
+}
 
 /// A merge that is due.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,40 +61,85 @@ impl Catalog {
             .filter(|old| *old != new && new.covers(old.first, old.last))
             .collect();
         for name in &replaced {
-            self.0.remove(name);
+            self.segments.remove(name);
         }
-        self.0.insert(new, footer);
+        self.segments.insert(new, footer);
+        self.changes += 1;
         replaced
     }
 
     pub(crate) fn remove(&mut self, name: SegmentName) -> Option<Footer> {
-        self.0.remove(&name)
+        self.changes += 1;
+        self.segments.remove(&name)
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<SegmentName> {
-        self.0
+        self.segments
             .keys()
             .find(|known| known.to_string() == name)
             .copied()
     }
 
     pub(crate) fn tier(&self, tier: Resolution) -> impl Iterator<Item = &Footer> {
-        self.0
+        self.segments
             .values()
             .filter(move |footer| footer.name.tier == tier)
     }
 
-    /// The next stretch of raw segments that is over and not rolled up yet. `opened` is when the head began: its
-    /// stretch is not over.
-    pub(crate) fn due_merge(
+    /// The newest sample.
+    pub(crate) fn newest(&self) -> Option<Timestamp> {
+        let newest = self.segments.values().map(|footer| footer.newest).max();
+        newest.map(Timestamp::from_nanos)
+    }
+
+    /// The next merge, but for those that are skipped. `opened` is when the head began: its stretch is not over.
+    pub(crate) fn due(
+        &mut self,
+        settings: &StoreSettings,
+        now: Timestamp,
+        opened: Option<Timestamp>,
+        skipped: Vec<SegmentName>,
+    ) -> Option<Due> {
+        let of = |length, time: Option<Timestamp>| Some(Stretch::new(length).of(time?.nanos()));
+        let circumstances = Circumstances {
+            changes: self.changes,
+            stretches: [
+                of(settings.merge, Some(now)),
+                of(settings.shard, Some(now)),
+                of(settings.merge, opened),
+                of(settings.shard, opened),
+            ],
+            skipped,
+        };
+        if self.settled.as_ref() == Some(&circumstances) {
+            return None;
+        }
+        let skipped = &circumstances.skipped;
+        let samples = self.due_merge(settings, now, opened, skipped);
+        let due = samples.map(Due::Samples).or_else(|| {
+            let (tier, merge) = self.due_shard(settings, now, opened, skipped)?;
+            Some(Due::Rollups(tier, merge))
+        });
+        self.settled = due.is_none().then_some(circumstances);
+        due
+    }
+
+    /// The next stretch of raw segments that is over and not rolled up yet.
+    fn due_merge(
         &self,
         settings: &StoreSettings,
         now: Timestamp,
         opened: Option<Timestamp>,
+        skipped: &[SegmentName],
     ) -> Option<DueMerge> {
         let stretch = Stretch::new(settings.merge);
         let waiting = |footer: &Footer| {
-            !self.missing_rollups(footer.name).is_empty()
+            let name = footer.name;
+            let is_skipped = |skipped: &SegmentName| {
+                skipped.tier == name.tier && skipped.covers(name.first, name.last)
+            };
+            !self.missing_rollups(name).is_empty()
+                && !skipped.iter().any(is_skipped)
                 && !stretch.is_current(footer, now, opened)
         };
         let raw: Vec<&Footer> = self.tier(Resolution::Raw).collect();
@@ -88,11 +157,12 @@ impl Catalog {
     }
 
     /// The next rollups of a day that is over and whose samples are all rolled up.
-    pub(crate) fn due_shard(
+    fn due_shard(
         &self,
         settings: &StoreSettings,
         now: Timestamp,
         opened: Option<Timestamp>,
+        skipped: &[SegmentName],
     ) -> Option<(Resolution, DueMerge)> {
         let stretch = Stretch::new(settings.shard);
         let unfinished: Vec<i64> = self
@@ -107,7 +177,8 @@ impl Catalog {
                 let inputs = stretch.run(rest.iter().copied());
                 let done = !stretch.is_current(first, now, opened)
                     && !unfinished.contains(&stretch.of(first.opened));
-                if done && inputs.len() > 1 {
+                let is_skipped = whole(&inputs).is_some_and(|whole| skipped.contains(&whole));
+                if done && !is_skipped && inputs.len() > 1 {
                     let tiers = Vec::new();
                     return Some((tier, DueMerge { inputs, tiers }));
                 }
@@ -117,16 +188,15 @@ impl Catalog {
         None
     }
 
-    /// What retention no longer keeps.
+    /// What is too old.
     ///
     /// What is too old goes shard by shard: a rollup file holds a shard, and a reader that finds only part of its
     /// samples left has to take the rollup for all of them.
-    pub(crate) fn expired(&self, settings: &StoreSettings, now: Timestamp) -> Vec<SegmentName> {
+    pub(crate) fn too_old(&self, settings: &StoreSettings, now: Timestamp) -> Vec<SegmentName> {
         let retention = &settings.retention;
         let shard = Stretch::new(settings.shard);
         let mut kept = Duration::ZERO;
         let mut expired = Vec::new();
-        let mut bytes: u64 = 0;
         let ages = [retention.raw, retention.minute, retention.hour];
         for (tier, age) in Resolution::ALL.iter().zip(ages) {
             // Rollups stay at least as long as what they were made from: what is not rolled up looks as if it still
@@ -136,25 +206,30 @@ impl Catalog {
             for footer in self.tier(*tier) {
                 if footer.newest < oldest && shard.of(footer.opened) < shard.of(oldest) {
                     expired.push(footer.name);
-                } else {
-                    bytes = bytes.saturating_add(footer.bytes);
                 }
             }
         }
+        expired
+    }
+
+    /// What has to go so that at most this many bytes are left.
+    pub(crate) fn too_much(&self, most: u64) -> Vec<SegmentName> {
+        let mut bytes = self.bytes();
+        let mut expired = Vec::new();
         // Sorted by tier, finest first, then by age.
-        for footer in self
-            .0
-            .values()
-            .filter(|footer| !expired.contains(&footer.name))
-            .collect::<Vec<_>>()
-        {
-            if bytes <= retention.bytes {
+        for footer in self.segments.values() {
+            if bytes <= most {
                 break;
             }
             bytes = bytes.saturating_sub(footer.bytes);
             expired.push(footer.name);
         }
         expired
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        let bytes = self.segments.values().map(|footer| footer.bytes);
+        bytes.fold(0, u64::saturating_add)
     }
 
     /// The rollup tiers in which these heads are missing, coarsest first.
@@ -170,7 +245,8 @@ impl Catalog {
     }
 }
 
-fn whole(inputs: &[Footer]) -> Option<SegmentName> {
+/// The name of what these become.
+pub(crate) fn whole(inputs: &[Footer]) -> Option<SegmentName> {
     let (first, last) = (inputs.first()?, inputs.last()?);
     Some(SegmentName {
         last: last.name.last,
@@ -217,5 +293,59 @@ impl Stretch {
             run.push(*footer);
         }
         run
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::Place;
+
+    fn footer(tier: Resolution, number: u64, opened: i64) -> Footer {
+        Footer {
+            name: SegmentName {
+                tier,
+                first: number,
+                last: number,
+            },
+            rows: 1,
+            opened,
+            oldest: opened,
+            newest: opened,
+            samples: 1,
+            series: 1,
+            index: Place {
+                offset: 8,
+                length: 0,
+            },
+            index_crc: 0,
+            bytes: 100,
+        }
+    }
+
+    #[test]
+    fn nothing_due_is_remembered_until_something_changes() {
+        let settings = StoreSettings::default();
+        let hour = i64::try_from(settings.merge.as_nanos()).unwrap();
+        let now = Timestamp::from_nanos(10 * hour);
+        let mut catalog = Catalog::default();
+        assert_eq!(catalog.due(&settings, now, None, Vec::new()), None);
+        // Behind its back, to see whether it looks.
+        let due = footer(Resolution::Raw, 1, 0);
+        catalog.segments.insert(due.name, due);
+        assert_eq!(catalog.due(&settings, now, None, Vec::new()), None);
+        let later = now.after(settings.merge);
+        let Some(Due::Samples(merge)) = catalog.due(&settings, later, None, Vec::new()) else {
+            panic!("a new stretch has begun");
+        };
+        assert_eq!(merge.inputs, [due]);
+        assert_eq!(catalog.due(&settings, later, None, vec![due.name]), None);
+        assert!(catalog.due(&settings, later, None, Vec::new()).is_some());
+        for tier in [Resolution::Minute, Resolution::Hour] {
+            catalog.insert(footer(tier, 1, 0));
+        }
+        assert_eq!(catalog.due(&settings, later, None, Vec::new()), None);
+        catalog.insert(footer(Resolution::Raw, 2, hour));
+        assert!(catalog.due(&settings, later, None, Vec::new()).is_some());
     }
 }

@@ -190,7 +190,11 @@ pub(crate) fn reload(dir: &Path) -> Result<Catalog, StoreError> {
     listing.drop_replaced();
     let mut catalog = Catalog::default();
     for (name, _) in listing.segments {
-        catalog.insert(SegmentFile::open(dir, name)?.footer);
+        match SegmentFile::open(dir, name) {
+            // The next start sets it aside.
+            Err(StoreError::Damaged { .. }) => {}
+            file => drop(catalog.insert(file?.footer)),
+        }
     }
     Ok(catalog)
 }

@@ -8,15 +8,17 @@ use glasshouse_core::reader::SeriesInfo;
 use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::{BootTime, Moment, Timestamp};
 
-use crate::catalog::{Catalog, DueMerge};
+use crate::catalog::{Catalog, Due, DueMerge, whole};
 use crate::error::StoreError;
+use crate::failing::Failing;
 use crate::files::{SegmentName, head_name};
 use crate::frame;
 use crate::head::{Head, MOST_BATCHES};
 use crate::merge::{Merged, merge_raw, merge_rollups};
 use crate::record::{put_batch, put_define};
-use crate::recovery::{Found, Recovery, lock, recover, set_aside};
+use crate::recovery::{Found, Recovery, lock, recover, reload, set_aside};
 use crate::registry::Registry;
+use crate::retain::{Aside, ClockWatch, asides};
 use crate::seal::seal;
 use crate::settings::StoreSettings;
 
@@ -50,6 +52,10 @@ pub struct Store {
     /// Heads that are to be sealed, oldest first.
     pending: Vec<u64>,
     catalog: Catalog,
+    failing: Failing,
+    /// Files that were set aside, oldest first.
+    asides: Vec<Aside>,
+    clock: ClockWatch,
     last_sync: Option<BootTime>,
     /// After a failure, not before this.
     retry_at: Option<BootTime>,
@@ -66,7 +72,7 @@ pub struct Maintenance {
     pub rotated: bool,
     /// Segments that were written: sealed, merged, rolled up.
     pub written: Vec<String>,
-    /// Segments that retention removed.
+    /// Files that retention removed.
     pub expired: Vec<String>,
     /// Files with blocks that could not be read and are lost, and how many blocks.
     pub lost: Vec<(String, u64)>,
@@ -102,6 +108,9 @@ impl Store {
             head,
             pending: heads,
             catalog,
+            failing: Failing::default(),
+            asides: asides(dir)?,
+            clock: ClockWatch::default(),
             last_sync: None,
             retry_at: None,
             _lock: lock,
@@ -197,7 +206,7 @@ impl Store {
             }
             outcome = outcome.and(worked);
         }
-        let forgotten = self.forget(now.wall, &mut done);
+        let forgotten = self.forget(now, &mut done);
         outcome.and(forgotten).map(|()| done)
     }
 
@@ -272,22 +281,32 @@ impl Store {
             return Ok(());
         }
         let opened = self.head.opened.map(|opened| opened.wall);
-        let merged = if let Some(due) = self.catalog.due_merge(&self.settings, now.wall, opened) {
-            merge_raw(&self.dir, &due.inputs, &due.tiers)
-        } else if let Some((tier, DueMerge { inputs, .. })) =
-            self.catalog.due_shard(&self.settings, now.wall, opened)
-        {
-            merge_rollups(&self.dir, &inputs, tier)
-        } else {
-            return Ok(());
+        let skipped = self.failing.skipped(now.boot);
+        let due = self.catalog.due(&self.settings, now.wall, opened, skipped);
+        let (name, merged) = match due {
+            Some(Due::Samples(DueMerge { inputs, tiers })) => {
+                (whole(&inputs), merge_raw(&self.dir, &inputs, &tiers))
+            }
+            Some(Due::Rollups(tier, DueMerge { inputs, .. })) => {
+                (whole(&inputs), merge_rollups(&self.dir, &inputs, tier))
+            }
+            None => return Ok(()),
         };
         done.more = true;
         match merged {
-            Ok(merged) => self.take(merged, done),
-            Err(StoreError::Damaged { path, detail }) => self.set_aside(&path, detail, done),
+            Ok(merged) => {
+                name.into_iter().for_each(|name| self.failing.forget(name));
+                self.take(merged, done)
+            }
             Err(error) => {
+                if let Some(segment) = self.damaged_input(&error) {
+                    return self.set_aside(segment, done);
+                }
+                let failing = &mut self.failing;
+                name.into_iter()
+                    .for_each(|name| failing.note(name, now.boot));
                 // Part of it may stand already.
-                self.reload()?;
+                self.catalog = reload(&self.dir)?;
                 Err(error)
             }
         }
@@ -319,36 +338,67 @@ impl Store {
         Ok(())
     }
 
+    /// The segment that the error says is damaged; it may also be about a file that was just being written.
+    fn damaged_input(&self, error: &StoreError) -> Option<SegmentName> {
+        match error {
+            StoreError::Damaged { path, .. } => {
+                self.catalog.find(&path.file_name()?.to_string_lossy())
+            }
+            _ => None,
+        }
+    }
+
     fn set_aside(
         &mut self,
-        path: &Path,
-        detail: String,
+        segment: SegmentName,
         done: &mut Maintenance,
     ) -> Result<(), StoreError> {
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let Some(segment) = self.catalog.find(&name) else {
-            let path = path.to_owned();
-            return Err(StoreError::Damaged { path, detail });
-        };
+        let name = segment.to_string();
         set_aside(&self.dir, &name)?;
         self.catalog.remove(segment);
         done.set_aside.push(name);
+        self.asides = asides(&self.dir)?;
         Ok(())
     }
 
-    /// Makes the catalog what the folder says.
-    fn reload(&mut self) -> Result<(), StoreError> {
-        self.catalog = crate::recovery::reload(&self.dir)?;
+    /// Removes what is too old, where the clock can be believed, and then what is too much; what was set aside goes
+    /// first.
+    fn forget(&mut self, now: Moment, done: &mut Maintenance) -> Result<(), StoreError> {
+        let retention = self.settings.retention;
+        if self.clock.trusts(now, self.catalog.newest()) {
+            let oldest = now.wall.before(retention.raw);
+            while let Some(aside) = self.asides.first()
+                && aside.modified < oldest
+            {
+                self.expire_aside(done)?;
+            }
+            let too_old = self.catalog.too_old(&self.settings, now.wall);
+            self.expire(too_old, done)?;
+        }
+        let aside = |asides: &[Aside]| asides.iter().map(|aside| aside.bytes).sum::<u64>();
+        while !self.asides.is_empty()
+            && self.catalog.bytes().saturating_add(aside(&self.asides)) > retention.bytes
+        {
+            self.expire_aside(done)?;
+        }
+        let too_much = self.catalog.too_much(retention.bytes);
+        self.expire(too_much, done)
+    }
+
+    fn expire_aside(&mut self, done: &mut Maintenance) -> Result<(), StoreError> {
+        if let Some(aside) = self.asides.first() {
+            self.remove(&aside.name)?;
+            done.expired.push(self.asides.remove(0).name);
+        }
         Ok(())
     }
 
-    fn forget(&mut self, now: Timestamp, done: &mut Maintenance) -> Result<(), StoreError> {
-        let expired: Vec<SegmentName> = self.catalog.expired(&self.settings, now);
-        for name in expired {
+    fn expire(
+        &mut self,
+        names: Vec<SegmentName>,
+        done: &mut Maintenance,
+    ) -> Result<(), StoreError> {
+        for name in names {
             self.remove(&name.to_string())?;
             self.catalog.remove(name);
             done.expired.push(name.to_string());

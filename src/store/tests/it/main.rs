@@ -8,4 +8,7 @@ mod crash;
 mod damage;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
 mod rotation;
+#[cfg(test)]
+mod upkeep;
