@@ -22,6 +22,18 @@ const READ_AHEAD: usize = 64 << 10;
 /// How many places that merely look like a frame are tried in one file before the rest counts as lost.
 const MOST_CANDIDATES: u32 = 4096;
 
+/// Whether the file begins with a frame of another version.
+pub(crate) fn is_of_other_version(file: &File) -> io::Result<bool> {
+    let mut start = [0; MAGIC.len()];
+    match file.read_exact_at(&mut start, 0) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+        read => read?,
+    }
+    let (version, name) = start.split_last().unwrap_or((&0, &[]));
+    let is_other = version.is_ascii_digit() && !MAGIC.ends_with(&[*version]);
+    Ok(is_other && MAGIC.starts_with(name))
+}
+
 /// Begins a frame at the end of `out`; the payload is appended behind it, then [`end`] is called with what this returns.
 pub(crate) fn begin(out: &mut Vec<u8>) -> usize {
     let start = out.len();

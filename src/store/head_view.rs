@@ -8,7 +8,7 @@ use glasshouse_core::reader::SeriesInfo;
 use glasshouse_core::sample::Sample;
 use glasshouse_core::time::Timestamp;
 
-use crate::error::Malformed;
+use crate::error::{Malformed, OTHER_VERSION};
 use crate::frame::Frames;
 use crate::record::{BatchRecord, MOST_SERIES, Record};
 
@@ -26,6 +26,8 @@ pub(crate) struct HeadView {
     pub(crate) bounds: Option<(i64, i64)>,
     /// Damaged blocks.
     pub(crate) lost: u64,
+    /// It is of another version: nothing of it is read.
+    is_foreign: bool,
 }
 
 /// A series in a head.
@@ -41,6 +43,9 @@ pub(crate) struct HeadSeries {
 impl HeadView {
     /// Reads what was appended.
     pub(crate) fn refresh(&mut self, file: &File) -> io::Result<()> {
+        if self.is_foreign {
+            return Ok(());
+        }
         let mut frames = Frames::new(file, self.bytes, u64::MAX);
         loop {
             let before = frames.good();
@@ -56,6 +61,11 @@ impl HeadView {
                     reference, info, ..
                 }) => self.define(reference, info),
                 Ok(Record::Open) => Ok(()),
+                Err(OTHER_VERSION) => {
+                    self.is_foreign = true;
+                    self.lost = 1;
+                    return Ok(());
+                }
                 Err(error) => Err(error),
             };
             self.lost += u64::from(batch.is_err());

@@ -9,7 +9,7 @@ use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::{BootTime, Moment, Timestamp};
 
 use crate::bytes::{Cursor, put_size, put_text, put_varint, put_zigzag};
-use crate::error::Malformed;
+use crate::error::{Malformed, OTHER_VERSION};
 use crate::frame;
 
 /// The version of the head format; a head of another version is not read.
@@ -58,7 +58,7 @@ impl<'a> Record<'a> {
         match cursor.u8()? {
             OPEN => {
                 if cursor.varint()? != VERSION {
-                    return Err(Malformed("it was written by another version of glasshouse"));
+                    return Err(OTHER_VERSION);
                 }
                 Ok(Self::Open)
             }

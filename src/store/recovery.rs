@@ -6,9 +6,9 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::catalog::Catalog;
-use crate::error::StoreError;
+use crate::error::{Malformed, OTHER_VERSION, StoreError};
 use crate::files::{DAMAGED, Listing, SegmentName, head_name};
-use crate::frame::Frames;
+use crate::frame::{self, Frames};
 use crate::index::Index;
 use crate::record::Record;
 use crate::registry::Registry;
@@ -166,8 +166,13 @@ fn mend_head(dir: &Path, sequence: u64, found: &mut Found) -> Result<(), StoreEr
             // It begins with all that counted then; what only older ones know was forgotten.
             Ok(Record::Open) => found.registry = Registry::default(),
             Ok(Record::Batch(_)) => {}
-            Err(_) => lost += 1,
+            Err(OTHER_VERSION) => return Err(OTHER_VERSION.inside(&path)),
+            Err(Malformed(_)) => lost += 1,
         }
+    }
+    // One flipped byte is no other version: then there are frames behind it.
+    if frames.good() == 0 && frame::is_of_other_version(&file).map_err(io("read"))? {
+        return Err(OTHER_VERSION.inside(&path));
     }
     lost += frames.lost();
     if lost > 0 {

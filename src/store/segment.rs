@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use glasshouse_core::reader::{Resolution, SeriesInfo};
 
 use crate::bytes::{Cursor, narrow, wide};
-use crate::error::{Malformed, StoreError};
+use crate::error::{Malformed, OTHER_VERSION, StoreError};
 use crate::files::{SegmentName, TEMPORARY};
 use crate::index::{IndexBuilder, Place};
 
@@ -184,6 +184,17 @@ pub(crate) fn sync_folder(dir: &Path) -> Result<(), StoreError> {
         .map_err(|source| StoreError::io("sync", dir, source))
 }
 
+/// Whether the file begins like a segment of another version.
+fn is_of_other_version(file: &File) -> io::Result<bool> {
+    let mut start = [0; MAGIC.len()];
+    match file.read_exact_at(&mut start, 0) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+        read => read?,
+    }
+    let (version, name) = start.split_last().unwrap_or((&0, &[]));
+    Ok(MAGIC.starts_with(name) && !MAGIC.ends_with(&[*version]))
+}
+
 /// A segment that is open for reading. It stays readable when it is unlinked.
 #[derive(Debug)]
 pub(crate) struct SegmentFile {
@@ -200,13 +211,21 @@ impl SegmentFile {
             .metadata()
             .map_err(|source| StoreError::io("read", &path, source))?
             .len();
+        let io = |source| StoreError::io("read", &path, source);
         let mut end = [0; FOOTER];
-        let offset = bytes.checked_sub(wide(FOOTER));
-        let offset = offset.ok_or_else(|| Malformed("it has no footer").inside(&path))?;
-        file.read_exact_at(&mut end, offset)
-            .map_err(|source| StoreError::io("read", &path, source))?;
-        let footer = Footer::decode(&end, name, bytes).map_err(|error| error.inside(&path))?;
-        Ok(Self { file, path, footer })
+        let footer = match bytes.checked_sub(wide(FOOTER)) {
+            Some(offset) => {
+                file.read_exact_at(&mut end, offset).map_err(io)?;
+                Footer::decode(&end, name, bytes)
+            }
+            None => Err(Malformed("it has no footer")),
+        };
+        match footer {
+            Ok(footer) => Ok(Self { file, path, footer }),
+            // The footer of another version may look different altogether.
+            Err(_) if is_of_other_version(&file).map_err(io)? => Err(OTHER_VERSION.inside(&path)),
+            Err(error) => Err(error.inside(&path)),
+        }
     }
 
     /// Opens a segment whose footer is known from before.
@@ -293,7 +312,7 @@ impl Footer {
         }
         let mut cursor = Cursor::new(fields);
         if cursor.take(FOOTER_MAGIC.len())? != FOOTER_MAGIC {
-            return Err(Malformed("it was written by another version of glasshouse"));
+            return Err(OTHER_VERSION);
         }
         let tier = Resolution::ALL
             .get(narrow(u64::from(cursor.u32()?)))

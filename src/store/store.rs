@@ -89,6 +89,7 @@ impl Store {
     /// definitions.
     ///
     /// # Errors
+    /// [`StoreError::OtherVersion`] where a file of another version stands in it,
     /// [`StoreError::Busy`] where another process writes it, [`StoreError::Io`] where the folder cannot be used.
     pub fn open(dir: &Path, settings: StoreSettings) -> Result<(Self, Recovery), StoreError> {
         let lock = lock(dir)?;

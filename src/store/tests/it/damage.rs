@@ -397,3 +397,60 @@ fn an_empty_or_missing_folder_is_empty() {
     drop(Store::open(dir.path(), quick()).unwrap());
     assert_eq!(sums(dir.path()).unwrap().series, []);
 }
+
+/// Writes the CRC-32 of `bytes[of]` at `at`.
+fn sign(bytes: &mut [u8], of: std::ops::Range<usize>, at: usize) {
+    let crc = crc32fast::hash(&bytes[of]);
+    bytes[at..at + 4].copy_from_slice(&crc.to_le_bytes());
+}
+
+#[test]
+fn files_of_another_version_stop_the_start_and_stay_as_they_are() {
+    let origin = tempfile::tempdir().unwrap();
+    let (mut store, _) = Store::open(origin.path(), quick()).unwrap();
+    append(&mut store, 1).unwrap();
+    let head = names(origin.path(), ".log")[0].clone();
+    let log = fs::read(origin.path().join(&head)).unwrap();
+    store.close(moment(START + 2 * S, 2 * S)).unwrap();
+    let segment = names(origin.path(), ".seg")[0].clone();
+    let sealed = fs::read(origin.path().join(&segment)).unwrap();
+    // A head opens with kind and version behind the 16 bytes of its frame's header.
+    let mut opened = log.clone();
+    opened[17] = 2;
+    let length = usize::from(opened[4]);
+    sign(&mut opened, 16..16 + length, 8);
+    sign(&mut opened, 0..12, 12);
+    let mut framed = log.clone();
+    while let Some(at) = framed.windows(4).position(|four| four == b"GHf1") {
+        framed[at + 3] = b'2';
+    }
+    let mut footer = sealed.clone();
+    let start = footer.len() - 88;
+    footer[start + 7] = 2;
+    let end = footer.len() - 4;
+    sign(&mut footer, start..end, end);
+    let mut unlike = sealed.clone();
+    unlike[7] = 2;
+    unlike.truncate(50);
+    for (name, contents) in [
+        (&head, &opened),
+        (&head, &framed),
+        (&segment, &footer),
+        (&segment, &unlike),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(name), contents).unwrap();
+        let error = Store::open(dir.path(), quick()).unwrap_err();
+        assert!(matches!(error, StoreError::OtherVersion { .. }), "{error}");
+        assert!(error.to_string().contains(name.as_str()), "{error}");
+        assert_eq!(&fs::read(dir.path().join(name)).unwrap(), contents);
+        assert_eq!(batches(dir.path()), [0; 0]);
+    }
+    // One byte alone is damage.
+    let mut flipped = sealed;
+    flipped[7] = 2;
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(&segment), flipped).unwrap();
+    assert!(Store::open(dir.path(), quick()).unwrap().1.is_clean());
+    assert_eq!(batches(dir.path()), [1]);
+}
