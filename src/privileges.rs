@@ -6,7 +6,7 @@ use rustix::fs::Mode;
 use rustix::io;
 use rustix::process::{
     DumpableBehavior, Gid, Pid, Signal, Uid, getppid, set_dumpable_behavior,
-    set_parent_process_death_signal, umask,
+    set_parent_process_death_signal, setsid, umask,
 };
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
@@ -108,6 +108,15 @@ pub(crate) fn lock_down() -> Result<(), DropError> {
         set_dumpable_behavior(DumpableBehavior::NotDumpable),
     )?;
     umask(Mode::WGRP | Mode::RWXO);
+    Ok(())
+}
+
+/// Leaves the session of the supervisor, and with it its terminal.
+///
+/// # Errors
+/// [`DropError`] where the kernel refuses: the process leads a group already.
+pub(crate) fn leave_session() -> Result<(), DropError> {
+    step("take a session of its own", setsid())?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustix::process::geteuid;
 use rustix::stdio::{dup2_stdin, stdin};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -18,7 +19,7 @@ use crate::cli::{Global, RoleArguments};
 use crate::config::main_file::MainConfig;
 use crate::exit::{Exit, Failure};
 use crate::places::{ConfigFiles, config_failure};
-use crate::privileges::{Account, Keep, become_account, end_with, lock_down};
+use crate::privileges::{Account, Keep, become_account, end_with, leave_session, lock_down};
 use crate::wiring;
 
 /// Threads of the face that answer; reading the store has threads of its own.
@@ -29,7 +30,12 @@ const FACE_READERS: usize = 16;
 const IDLE_THREAD: Duration = Duration::from_secs(10);
 
 /// Gives up rights. Comes first in `main`, while there is one thread.
+///
+/// A supervised role leaves the supervisor's session first: a role that shares a terminal with root could type into it.
 pub(crate) fn enter(arguments: &RoleArguments, keep: Keep) -> Result<(), Failure> {
+    if arguments.supervised_by.is_some() {
+        leave_session().map_err(Failure::environment)?;
+    }
     if let Some(text) = &arguments.run_as {
         let account = Account::parse(text)
             .with_context(|| format!("`--run-as {text}` names no user that a role may have"))
@@ -68,6 +74,7 @@ pub(crate) fn serve(global: &Global, arguments: &RoleArguments) -> Result<Exit, 
         glasshouse_serve::bind(&settings).map_err(wiring::serve_failure)?
     };
     let face = wiring::Face::build(config)?;
+    refuse_root("serve")?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(FACE_THREADS)
         .max_blocking_threads(FACE_READERS)
@@ -101,6 +108,7 @@ pub(crate) fn authd(global: &Global, arguments: &RoleArguments) -> Result<Exit, 
             .with_context(|| format!("failed to listen on `{listen}`"))
             .map_err(Failure::environment)?
     };
+    refuse_root("authd")?;
     let runtime = Builder::new_current_thread()
         .enable_all()
         .thread_keep_alive(IDLE_THREAD)
@@ -114,6 +122,17 @@ pub(crate) fn authd(global: &Global, arguments: &RoleArguments) -> Result<Exit, 
             .map(|()| Exit::Done)
             .map_err(Failure::environment)
     })
+}
+
+/// What strangers talk to never runs as root.
+fn refuse_root(role: &str) -> Result<(), Failure> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let error = anyhow::anyhow!("`{role}` answers clients and does not run as root");
+    Err(Failure::environment(error).help(format!(
+        "start it as a user of its own, such as glasshouse-{role}, or add `--run-as UID:GID`"
+    )))
 }
 
 fn load(global: &Global) -> Result<MainConfig, Failure> {

@@ -2,15 +2,16 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
 use secrecy::SecretString;
 
 /// The longest secret that is read.
 const MOST_BYTES: u64 = 4096;
-/// The permissions of everybody else.
-const OTHERS: u32 = 0o007;
+/// What nobody but the owner may: everything to others, writing to the group.
+const TOO_MUCH: u32 = 0o027;
 
 /// Why a secret cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +25,9 @@ pub(crate) enum SecretError {
         #[source]
         source: io::Error,
     },
-    /// Everybody can read it.
+    /// Others can read it, or the group can write it.
     #[error(
-        "the secret file `{}` is open to everybody (mode {mode:04o}); close it with `chmod o= {}`",
+        "the secret file `{}` is open to everybody or writable by its group (mode {mode:04o}); close it with `chmod g-w,o= {}`",
         path.display(), path.display()
     )]
     Open {
@@ -34,6 +35,17 @@ pub(crate) enum SecretError {
         path: PathBuf,
         /// Its permissions.
         mode: u32,
+    },
+    /// It belongs to somebody who could have written anything into it.
+    #[error(
+        "the secret file `{}` belongs to uid {owner}, neither root nor the user that reads it; give it to one of them",
+        path.display()
+    )]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
     },
     /// There is nothing in it, or too much.
     #[error("the secret file `{}` is empty or longer than {MOST_BYTES} bytes", path.display())]
@@ -53,8 +65,16 @@ pub(crate) fn read(path: &Path) -> Result<SecretString, SecretError> {
         source,
     };
     let file = File::open(path).map_err(failed)?;
-    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
-    if mode & OTHERS != 0 {
+    let metadata = file.metadata().map_err(failed)?;
+    let owner = metadata.uid();
+    if owner != 0 && owner != geteuid().as_raw() {
+        return Err(SecretError::Foreign {
+            path: path.to_owned(),
+            owner,
+        });
+    }
+    let mode = metadata.mode() & 0o7777;
+    if mode & TOO_MUCH != 0 {
         return Err(SecretError::Open {
             path: path.to_owned(),
             mode,
@@ -76,6 +96,7 @@ pub(crate) fn read(path: &Path) -> Result<SecretString, SecretError> {
 #[cfg(test)]
 mod tests {
     use std::fs::{Permissions, set_permissions, write};
+    use std::os::unix::fs::PermissionsExt as _;
 
     use secrecy::ExposeSecret as _;
 
@@ -89,6 +110,8 @@ mod tests {
         set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         assert_eq!(read(&path).unwrap().expose_secret(), "hush");
         set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(read(&path), Err(SecretError::Open { .. })));
+        set_permissions(&path, Permissions::from_mode(0o660)).unwrap();
         assert!(matches!(read(&path), Err(SecretError::Open { .. })));
         set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         write(&path, "\n").unwrap();

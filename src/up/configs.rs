@@ -1,8 +1,8 @@
 //! The configs of the roles, one file each, so that no role reads what is another's.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -151,8 +151,8 @@ fn write_config(path: &Path, config: &Value, reader: Option<Account>) -> Result<
         )?;
         file.write_all(text.as_bytes())?;
         if let Some(reader) = reader {
-            chown(path, None, Some(reader.gid))?;
-            fs::set_permissions(path, Permissions::from_mode(0o640))?;
+            fchown(&file, None, Some(reader.gid))?;
+            file.set_permissions(Permissions::from_mode(0o640))?;
         }
         Ok(())
     };

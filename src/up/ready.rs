@@ -1,14 +1,14 @@
 //! Whether the roles answer.
 
+use std::cell::Cell;
+use std::fs::Metadata;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use glasshouse_core::reader::{InventoryReader as _, SampleReader as _};
 use glasshouse_core::time::{Clock as _, SystemClock, Timestamp};
 use glasshouse_serve::RESOURCE_METADATA_PATH;
-use glasshouse_store::StoreReader;
-use glasshouse_store::inventory::InventoryFile;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -41,6 +41,8 @@ pub(crate) struct Readiness {
     inventory: PathBuf,
     serve: SocketAddr,
     authd: SocketAddr,
+    /// The size of the store when it was last looked at: what grows is being written.
+    seen: Cell<Option<u64>>,
 }
 
 impl Readiness {
@@ -52,6 +54,7 @@ impl Readiness {
             inventory: state.path("inventory"),
             serve: ports.serve_address,
             authd: ports.authd_address,
+            seen: Cell::new(None),
         }
     }
 
@@ -93,19 +96,29 @@ impl Readiness {
         silent
     }
 
-    /// Whether a sample and an inventory of this start can be read.
+    /// Whether the node of this start has written its inventory and goes on writing samples.
+    ///
+    /// Root looks at names, times and sizes alone: it opens nothing that a role has written.
     fn is_stored(&self) -> bool {
-        let inventory = InventoryFile::new(&self.inventory).inventory();
-        let inventory_is_new = inventory.is_ok_and(|inventory| inventory.written >= self.started);
-        inventory_is_new && self.holds_new_samples()
+        let inventory = self.inventory.join("current.json").symlink_metadata();
+        let inventory_is_new = inventory.is_ok_and(|metadata| self.is_new(&metadata));
+        let size = self.size_of_new_files();
+        let before = self.seen.replace(size);
+        inventory_is_new && before.is_some() && size > before
     }
 
-    fn holds_new_samples(&self) -> bool {
-        let now = SystemClock.now();
-        let selector = glasshouse_core::reader::Selector::default();
-        StoreReader::open(&self.store)
-            .latest(&selector, now)
-            .is_ok_and(|latest| latest.iter().any(|one| one.sample.at >= self.started))
+    /// Bytes of the store's files that were written since this start, where there are any.
+    fn size_of_new_files(&self) -> Option<u64> {
+        let entries = std::fs::read_dir(&self.store).ok()?;
+        let sizes = entries.filter_map(|entry| {
+            let metadata = entry.ok()?.path().symlink_metadata().ok()?;
+            (metadata.is_file() && self.is_new(&metadata)).then_some(metadata.len())
+        });
+        sizes.reduce(u64::saturating_add)
+    }
+
+    fn is_new(&self, metadata: &Metadata) -> bool {
+        (metadata.mtime(), metadata.mtime_nsec()) >= (self.started.seconds(), 0)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Secrets that `up` makes: each a file of its own that one user can read.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, fchown};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -39,6 +39,8 @@ pub(crate) fn write(path: &Path, secret: &str, owner: Option<Account>) -> Result
             .mode(0o600)
             .custom_flags(open_flags(OFlags::NOFOLLOW))
             .open(path)?;
+        // an older file may have been opened up
+        file.set_permissions(Permissions::from_mode(0o600))?;
         if let Some(owner) = owner {
             fchown(&file, Some(owner.uid), Some(owner.gid))?;
         }
@@ -64,8 +66,6 @@ pub(crate) fn keep(path: &Path, owner: Option<Account>) -> Result<String, Failur
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]

@@ -93,9 +93,15 @@ impl State {
         make_parents(folder)?;
         if let Some(accounts) = accounts {
             refuse_closed(folder, accounts)?;
+            refuse_shared(folder)?;
         }
-        make_plain(&folder.join("run"), 0o755)?;
-        make_plain(&folder.join("secrets"), 0o711)?;
+        for (name, mode) in [("run", 0o755), ("secrets", 0o711)] {
+            make_plain(&folder.join(name), mode)?;
+        }
+        if accounts.is_some() {
+            refuse_shared(&folder.join("run"))?;
+            refuse_shared(&folder.join("secrets"))?;
+        }
         let lock = lock(&folder.join("run/up.lock"), folder)?;
         for part in PARTS {
             let owner = accounts.map(part.owner);
@@ -174,6 +180,35 @@ fn refuse_closed(folder: &Path, accounts: &Accounts) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Refuses a folder that somebody beside root could change under root's hands: configs, secrets and names below it are
+/// written and trusted by root. A folder such as `/tmp`, in which one cannot touch what is another's, is no danger above.
+fn refuse_shared(folder: &Path) -> Result<(), Failure> {
+    let real = fs::canonicalize(folder).map_err(|error| failed("resolve", folder, error))?;
+    for (above, step) in real.ancestors().enumerate() {
+        let metadata =
+            fs::symlink_metadata(step).map_err(|error| failed("look at", step, error))?;
+        if is_shared(&metadata, above > 0) {
+            let error = anyhow::anyhow!(
+                "the state folder `{}` cannot be used by root: others can change `{}` (uid {}, mode {:04o})",
+                folder.display(),
+                step.display(),
+                metadata.uid(),
+                metadata.mode() & 0o7777
+            );
+            return Err(Failure::environment(error).help(
+                "choose one that is root's alone with `--state-dir`, such as /var/lib/glasshouse",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether somebody beside root can change what is in a folder; `sticky_is_safe` where only a name of root's matters.
+fn is_shared(metadata: &Metadata, sticky_is_safe: bool) -> bool {
+    let sticky = sticky_is_safe && metadata.mode() & 0o1000 != 0;
+    metadata.uid() != 0 || (metadata.mode() & 0o022 != 0 && !sticky)
 }
 
 fn may_enter(metadata: &Metadata, account: Account) -> bool {
@@ -279,4 +314,31 @@ fn make_link(path: &Path, accounts: Option<&Accounts>) -> Result<File, Failure> 
         .custom_flags(open_flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
         .open(path)
         .map_err(|error| failed("open", path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_trusts_no_folder_that_others_can_change() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: only root can make folders of root's");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        for (mode, owner, trusted) in [
+            (0o755, 0, true),
+            (0o775, 0, false),
+            (0o1777, 0, false),
+            (0o755, 65534, false),
+        ] {
+            DirBuilder::new().create(&state).unwrap();
+            fs::set_permissions(&state, fs::Permissions::from_mode(mode)).unwrap();
+            chown(&state, Some(owner), None).unwrap();
+            assert_eq!(refuse_shared(&state).is_ok(), trusted, "{mode:o} {owner}");
+            fs::remove_dir(&state).unwrap();
+        }
+    }
 }

@@ -256,8 +256,8 @@ fn signal(child: &Child, signal: Signal) {
     }
 }
 
-/// Starts a role from this very executable: in a process group of its own, so that Ctrl-C comes to the supervisor alone,
-/// and without this process's environment.
+/// Starts a role from this very executable, without this process's environment. The role takes a session of its own
+/// (see `roles::enter`), so that Ctrl-C comes to the supervisor alone.
 fn start(role: &RoleCommand) -> anyhow::Result<Child> {
     let stdin = match &role.listener {
         Some(listener) => Stdio::from(OwnedFd::from(listener.try_clone()?)),
@@ -267,11 +267,12 @@ fn start(role: &RoleCommand) -> anyhow::Result<Child> {
         .arg0("glasshouse")
         .args(&role.arguments)
         .env_clear()
+        // a thread a collector would otherwise be a heap a collector
+        .env("MALLOC_ARENA_MAX", "1")
         .current_dir("/")
         .stdin(stdin)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .context("failed to start `/proc/self/exe`")?;

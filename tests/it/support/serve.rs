@@ -8,6 +8,9 @@ use super::mcp::{Face, Revision};
 use super::process::{GLASSHOUSE, Running};
 use super::{eventually, http_client};
 
+/// A user without rights on every Linux.
+const NOBODY: u32 = 65534;
+
 /// `glasshouse serve` alone, with an issuer that signs whatever a test asks for.
 #[derive(Debug)]
 pub(crate) struct Serve {
@@ -38,12 +41,17 @@ impl Serve {
             issuer = issuer.issuer(),
         );
         let config = folder.write("glasshouse.toml", &config);
-        let running = Running::start(
-            Command::new(GLASSHOUSE)
-                .arg("serve")
-                .arg("--config")
-                .arg(config),
-        );
+        let mut command = Command::new(GLASSHOUSE);
+        command.arg("serve").arg("--config").arg(config);
+        if rustix::process::geteuid().is_root() {
+            // the face does not run as root
+            for path in ["state", "state/audit"] {
+                std::os::unix::fs::chown(folder.join(path), Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+            std::os::unix::fs::chown(&secret, Some(NOBODY), Some(NOBODY)).unwrap();
+            command.args(["--run-as", &format!("{NOBODY}:{NOBODY}")]);
+        }
+        let running = Running::start(&mut command);
         let mut serve = Self {
             issuer,
             running,
