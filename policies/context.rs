@@ -128,9 +128,11 @@ fn value(argument: &Argument, kind: &Kind, path: &str) -> Result<RestrictedExpre
         (Argument::Text(text), Kind::Text) => Ok(RestrictedExpression::new_string(text.clone())),
         (Argument::Integer(number), Kind::Integer) => Ok(RestrictedExpression::new_long(*number)),
         (Argument::Bool(yes), Kind::Bool) => Ok(RestrictedExpression::new_bool(*yes)),
-        (Argument::Text(word), Kind::Choice(choices)) => Ok(RestrictedExpression::new_entity_uid(
-            EntityUid::from_type_name_and_id(choices.clone(), EntityId::new(word)),
-        )),
+        (Argument::Text(word), Kind::Choice(choice, words)) if words.contains(word) => {
+            Ok(RestrictedExpression::new_entity_uid(
+                EntityUid::from_type_name_and_id(choice.clone(), EntityId::new(word)),
+            ))
+        }
         (Argument::List(items), Kind::Set(of)) => {
             let items: Result<Vec<_>, String> =
                 items.iter().map(|item| value(item, of, path)).collect();

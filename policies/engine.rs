@@ -1,6 +1,6 @@
 //! The decision point.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,8 +13,9 @@ use glasshouse_core::identity::NodeId;
 use glasshouse_core::time::Timestamp;
 
 use crate::context::context;
-use crate::entities::{EntityTypes, World};
+use crate::entities::{EntityTypes, Naming, World, Worlds};
 use crate::error::PolicyError;
+use crate::issuers::Issuers;
 use crate::load::{Loaded, built_in, load, read_folder};
 use crate::schema::{Tool, Tools};
 
@@ -27,16 +28,18 @@ pub struct PolicyEngine {
     pub(crate) tools: Tools,
     types: EntityTypes,
     current: ArcSwap<Loaded>,
-    places: BTreeMap<NodeId, Place>,
+    issuers: Issuers,
+    place: Option<Place>,
+    worlds: Worlds,
 }
 
-/// Where a node stands, for policies that say `resource in Glasshouse::Rack::"…"` or a site.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where a node stands, for policies that say `resource in Glasshouse::Rack::"…"` or a site. Either may be unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// The rack.
-    pub rack: String,
-    /// The site of the rack.
-    pub site: String,
+    pub rack: Option<String>,
+    /// The site of the rack, or of the node where the rack is unknown.
+    pub site: Option<String>,
 }
 
 impl PolicyEngine {
@@ -59,15 +62,34 @@ impl PolicyEngine {
             tools,
             types: EntityTypes::new()?,
             current: ArcSwap::from_pointee(loaded),
-            places: BTreeMap::new(),
+            issuers: Issuers::default(),
+            place: None,
+            worlds: Worlds::default(),
         })
     }
 
-    /// Says where nodes stand. Nodes that are not named stand nowhere: no policy about a rack or site fits them.
+    /// Says where the node stands that is asked about. Without it no policy about a rack or site fits.
     #[must_use]
-    pub fn with_places(mut self, places: BTreeMap<NodeId, Place>) -> Self {
-        self.places = places;
+    pub fn with_place(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self.worlds = Worlds::default();
         self
+    }
+
+    /// Says whose tokens are taken, and which groups the config itself describes. With more than one issuer a user, client
+    /// or claimed group of a policy is written `ISSUER NAME`, because `alice` at one is not `alice` at the other.
+    ///
+    /// # Errors
+    /// [`PolicyError`] where a policy names somebody in the other way: it would fit nobody, and a forbid would be void.
+    pub fn with_issuers(
+        mut self,
+        issuers: BTreeSet<String>,
+        groups: BTreeSet<String>,
+    ) -> Result<Self, PolicyError> {
+        self.issuers = Issuers::new(issuers, groups);
+        self.worlds = Worlds::default();
+        self.issuers.check(&self.current.load().policies)?;
+        Ok(self)
     }
 
     /// Reads the policies again and swaps them in whole.
@@ -75,7 +97,8 @@ impl PolicyEngine {
     /// # Errors
     /// [`PolicyError`] where they cannot be used; then the last good set stays in force, and the log says so.
     pub fn reload(&self, folder: Option<&Path>) -> Result<(), PolicyError> {
-        match files(folder).and_then(|files| load(&files, &self.tools)) {
+        let read = files(folder).and_then(|files| load(&files, &self.tools));
+        match read.and_then(|loaded| self.issuers.check(&loaded.policies).map(|()| loaded)) {
             Ok(loaded) => {
                 tracing::info!(tasks = loaded.tasks.len(), "Policies reloaded.");
                 self.current.store(Arc::new(loaded));
@@ -104,11 +127,25 @@ impl PolicyEngine {
     }
 
     /// Principal and resource as entities.
-    pub(crate) fn world(&self, principal: &Principal, node: NodeId) -> Result<World, String> {
-        self.types.build(principal, node, self.places.get(&node))
+    pub(crate) fn world(&self, principal: &Principal, node: NodeId) -> Result<Arc<World>, String> {
+        self.worlds.get(principal, node, || {
+            let naming = if self.issuers.are_several() {
+                Naming::WithIssuer
+            } else {
+                Naming::Plain
+            };
+            self.types
+                .build(principal, node, self.place.as_ref(), naming)
+        })
     }
 
-    /// The question as Cedar takes it, validated against the schema.
+    #[cfg(test)]
+    pub(crate) fn worlds_known(&self) -> usize {
+        self.worlds.len()
+    }
+
+    /// The question as Cedar takes it. It fits the schema by construction: [`context`] holds every argument to it, and the
+    /// rest is of fixed types. A test validates it; doing so for each question would cost as much as the policies.
     pub(crate) fn request(
         &self,
         question: &Question<'_>,
@@ -117,14 +154,8 @@ impl PolicyEngine {
     ) -> Result<Request, String> {
         let (session, node) = (world.session.clone(), world.resource.clone());
         let context = context(question, tool)?;
-        Request::new(
-            session,
-            tool.action.clone(),
-            node,
-            context,
-            Some(&self.tools.schema),
-        )
-        .map_err(|error| error.to_string())
+        Request::new(session, tool.action.clone(), node, context, None)
+            .map_err(|error| error.to_string())
     }
 }
 

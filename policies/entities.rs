@@ -1,6 +1,7 @@
 //! Who and what a question is about, as Cedar's entities.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use glasshouse_core::access::Principal;
@@ -55,6 +56,7 @@ impl EntityTypes {
         principal: &Principal,
         node: NodeId,
         place: Option<&Place>,
+        naming: Naming,
     ) -> Result<World, String> {
         if principal.groups.len() > MOST_GROUPS || principal.scopes.len() > MOST_SCOPES {
             return Err("the principal has too many groups or scopes to judge".to_owned());
@@ -62,7 +64,7 @@ impl EntityTypes {
         let session = uid(&self.session, &principal.token_id);
         let resource = uid(&self.node, &node.to_string());
         let mut entities = Vec::with_capacity(2 + MOST_ANCESTORS + principal.groups.len());
-        self.add_session(principal, session.clone(), &mut entities)?;
+        self.add_session(principal, session.clone(), naming, &mut entities)?;
         self.add_node(resource.clone(), place, &mut entities);
         let entities =
             Entities::from_entities(entities, None).map_err(|error| error.to_string())?;
@@ -78,10 +80,15 @@ impl EntityTypes {
         &self,
         principal: &Principal,
         session: EntityUid,
+        naming: Naming,
         entities: &mut Vec<Entity>,
     ) -> Result<(), String> {
-        let client = uid(&self.client, &principal.client);
-        let user = uid(&self.user, &principal.subject);
+        let named = |entity_type, name: &str| match naming {
+            Naming::Plain => uid(entity_type, name),
+            Naming::WithIssuer => uid(entity_type, &format!("{} {name}", principal.issuer)),
+        };
+        let client = named(&self.client, &principal.client);
+        let user = named(&self.user, &principal.subject);
         let groups: HashSet<EntityUid> = principal
             .groups
             .iter()
@@ -124,17 +131,81 @@ impl EntityTypes {
 
     /// The node, and the rack and site that it stands in, as far as they are known.
     fn add_node(&self, node: EntityUid, place: Option<&Place>, entities: &mut Vec<Entity>) {
-        let Some(place) = place else {
-            entities.push(Entity::new_no_attrs(node, HashSet::new()));
-            return;
-        };
-        let rack = uid(&self.rack, &place.rack);
-        let site = uid(&self.site, &place.site);
-        entities.push(Entity::new_no_attrs(node, HashSet::from([rack.clone()])));
-        entities.push(Entity::new_no_attrs(rack, HashSet::from([site.clone()])));
-        entities.push(Entity::new_no_attrs(site, HashSet::new()));
+        let rack = place.and_then(|place| place.rack.as_ref());
+        let rack = rack.map(|rack| uid(&self.rack, rack));
+        let site = place.and_then(|place| place.site.as_ref());
+        let site = site.map(|site| uid(&self.site, site));
+        // a rack may be unknown and its site not
+        let stands_in = rack.clone().or_else(|| site.clone());
+        entities.push(Entity::new_no_attrs(node, stands_in.into_iter().collect()));
+        if let Some(rack) = rack {
+            entities.push(Entity::new_no_attrs(rack, site.iter().cloned().collect()));
+        }
+        entities.extend(site.map(|site| Entity::new_no_attrs(site, HashSet::new())));
     }
 }
+
+/// How users and clients are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// As their one issuer calls them.
+    Plain,
+    /// `ISSUER NAME`.
+    WithIssuer,
+}
+
+/// The worlds of the principals that asked last. A token asks many times and its world is always the same.
+#[derive(Debug, Default)]
+pub(crate) struct Worlds(Mutex<VecDeque<Known>>);
+
+#[derive(Debug)]
+struct Known {
+    principal: Principal,
+    node: NodeId,
+    world: Arc<World>,
+}
+
+impl Worlds {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// The world of this principal, to the last claim, or a new one.
+    pub(crate) fn get(
+        &self,
+        principal: &Principal,
+        node: NodeId,
+        build: impl FnOnce() -> Result<World, String>,
+    ) -> Result<Arc<World>, String> {
+        let is_it = |known: &Known| {
+            known.principal.token_id == principal.token_id
+                && known.node == node
+                && known.principal == *principal
+        };
+        {
+            let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(found) = known.iter().rev().find(|known| is_it(known)) {
+                return Ok(Arc::clone(&found.world));
+            }
+        }
+        let world = Arc::new(build()?);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_WORLDS {
+            known.pop_front();
+        }
+        known.push_back(Known {
+            principal: principal.clone(),
+            node,
+            world: Arc::clone(&world),
+        });
+        Ok(world)
+    }
+}
+
+/// Tokens at work on one face at a time; one more only costs the making of a world. With the most groups and scopes each
+/// takes some hundred kilobytes.
+const MOST_WORLDS: usize = 32;
 
 /// Principal and resource of a question, with all that they are in.
 #[derive(Debug)]

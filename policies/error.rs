@@ -43,6 +43,17 @@ pub enum PolicyError {
         /// What to do.
         way_out: String,
     },
+    /// A policy names somebody in a way that fits nobody, given the issuers that are trusted.
+    #[error("policy `{policy}` names {name}, which can be nobody")]
+    #[diagnostic(help("{way_out}"))]
+    Name {
+        /// The id of the policy.
+        policy: String,
+        /// Who is named.
+        name: String,
+        /// What to do.
+        way_out: String,
+    },
     /// The schema that is built in does not parse; a test keeps this from being shipped.
     #[error("the built-in schema is broken: {detail}")]
     Schema {

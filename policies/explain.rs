@@ -76,7 +76,7 @@ pub fn explain(engine: &PolicyEngine, question: &Question<'_>) -> Explanation {
     };
     let asked = Asked {
         request,
-        entities: world.entities,
+        entities: world.entities.clone(),
         task: question.principal.task.as_deref(),
     };
     let loaded = engine.loaded();

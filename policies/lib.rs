@@ -12,6 +12,7 @@ mod engine;
 mod entities;
 mod error;
 mod explain;
+mod issuers;
 mod listing;
 mod load;
 mod matrix;

@@ -22,14 +22,14 @@ pub(crate) fn could_allow(
     let schema = &engine.tools.schema;
     let world = engine.world(principal, node)?;
     let request = PartialRequest::new(
-        PartialEntityUid::from_concrete(world.session),
+        PartialEntityUid::from_concrete(world.session.clone()),
         tool.action.clone(),
-        PartialEntityUid::from_concrete(world.resource),
+        PartialEntityUid::from_concrete(world.resource.clone()),
         None,
         schema,
     )
     .map_err(|error| error.to_string())?;
-    let entities = PartialEntities::from_concrete(world.entities, schema)
+    let entities = PartialEntities::from_concrete(world.entities.clone(), schema)
         .map_err(|error| error.to_string())?;
     let response = loaded
         .policies

@@ -224,7 +224,7 @@ pub(crate) fn principal(task: Option<&str>) -> Principal {
 }
 
 /// Some value for each argument.
-fn record(fields: &BTreeMap<String, Field>, every: bool) -> BTreeMap<String, Argument> {
+pub(crate) fn record(fields: &BTreeMap<String, Field>, every: bool) -> BTreeMap<String, Argument> {
     fields
         .iter()
         .filter(|(_, field)| every || field.required)
@@ -239,8 +239,7 @@ fn some(kind: &Kind, every: bool) -> Argument {
         Kind::Bool => Argument::Bool(true),
         Kind::Set(of) => Argument::List(vec![some(of, every)]),
         Kind::Record(fields) => Argument::Record(record(fields, every)),
-        // the only choice there is among the tools; another one makes the matrix say `trouble`
-        Kind::Choice(_) => Argument::Text("mean".to_owned()),
+        Kind::Choice(_, words) => Argument::Text(words.first().cloned().unwrap_or_default()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The schema: which tools there are, and of which types their arguments are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{EntityTypeName, EntityUid, Schema, SchemaFragment};
 use serde_json::Value;
@@ -55,8 +55,8 @@ pub(crate) enum Kind {
     Set(Box<Self>),
     /// Named arguments.
     Record(BTreeMap<String, Field>),
-    /// One of a few words: an enumerated entity type.
-    Choice(EntityTypeName),
+    /// One of these words: an enumerated entity type.
+    Choice(EntityTypeName, BTreeSet<String>),
 }
 
 impl Tools {
@@ -70,7 +70,6 @@ impl Tools {
             .0;
         let json = fragment.to_json_value().map_err(|error| broken(&error))?;
         let namespace = json.get(NAMESPACE).ok_or_else(|| broken(&"no namespace"))?;
-        let types = namespace.get("commonTypes").unwrap_or(&Value::Null);
         let actions = namespace
             .get("actions")
             .and_then(Value::as_object)
@@ -80,7 +79,7 @@ impl Tools {
             let input = action
                 .pointer("/appliesTo/context/attributes/input")
                 .ok_or_else(|| broken(&format!("action `{name}` has no input")))?;
-            let Kind::Record(arguments) = kind(input, types, 0)? else {
+            let Kind::Record(arguments) = kind(input, &json, 0)? else {
                 return Err(broken(&format!(
                     "the input of action `{name}` is no record"
                 )));
@@ -124,7 +123,7 @@ fn uid(entity_type: &str, id: &str) -> Result<EntityUid, PolicyError> {
     ))
 }
 
-/// Reads one type out of the schema's JSON form.
+/// Reads one type out of the schema's JSON form, `types`.
 fn kind(json: &Value, types: &Value, depth: usize) -> Result<Kind, PolicyError> {
     let word = |key: &str| json.get(key).and_then(Value::as_str).unwrap_or_default();
     if depth > DEEPEST {
@@ -176,10 +175,25 @@ fn named(name: &str, types: &Value, depth: usize) -> Result<Kind, PolicyError> {
         _ => {}
     }
     let local = name.strip_prefix("Glasshouse::").unwrap_or(name);
-    match types.get(local) {
+    let common = types.get(NAMESPACE).and_then(|own| own.get("commonTypes"));
+    match common.and_then(|common| common.get(local)) {
         Some(common) => kind(common, types, depth + 1),
-        None => Ok(Kind::Choice(name.parse().map_err(|error| broken(&error))?)),
+        None => choice(name, types),
     }
+}
+
+/// An entity type is a choice: any other would let a call name entities that the policies judge by.
+fn choice(name: &str, types: &Value) -> Result<Kind, PolicyError> {
+    let words = name.rsplit_once("::").and_then(|(namespace, last)| {
+        let declared = types.get(namespace)?.get("entityTypes")?.get(last)?;
+        declared.get("enum")?.as_array()
+    });
+    let words = words.ok_or_else(|| broken(&format!("type `{name}` is no choice of words")))?;
+    let words = words.iter().filter_map(Value::as_str).map(str::to_owned);
+    Ok(Kind::Choice(
+        name.parse().map_err(|error| broken(&error))?,
+        words.collect(),
+    ))
 }
 
 fn broken(detail: &dyn ToString) -> PolicyError {
@@ -209,8 +223,8 @@ mod tests {
         );
         assert!(matches!(
             &query.arguments["aggregation"],
-            Field { kind: Kind::Choice(name), required: false }
-                if name.to_string() == "Glasshouse::query_series::Input::aggregation"
+            Field { kind: Kind::Choice(name, words), required: false }
+                if name.to_string() == "Glasshouse::query_series::Input::aggregation" && words.contains("rate")
         ));
         assert!(tools.get("reboot").is_none());
     }

@@ -7,7 +7,7 @@ use glasshouse_core::access::{Argument, Authorizer as _, Decision, DenyReason};
 use glasshouse_core::time::Timestamp;
 
 use crate::engine::{Place, PolicyEngine};
-use crate::matrix::{CALLS, Call, NODE, NOW, answer, matrix, principal};
+use crate::matrix::{CALLS, Call, NODE, NOW, answer, matrix, principal, record};
 
 const TASKS: [Option<&str>; 4] = [
     Some("node-health"),
@@ -129,12 +129,12 @@ fn listing_hides_nothing_that_arguments_groups_or_places_would_allow() {
             ("tasks/it.cedar", &task("it", condition)),
         ]);
         let place = Place {
-            rack: "r1".to_owned(),
-            site: "north".to_owned(),
+            rack: Some("r1".to_owned()),
+            site: Some("north".to_owned()),
         };
         let engine = PolicyEngine::load(Some(folder.path()))
             .unwrap()
-            .with_places(BTreeMap::from([(NODE, place)]));
+            .with_place(place);
         let mut principal = principal(Some("it"));
         principal.groups = BTreeSet::from(["operators".to_owned()]);
         let text = |text: &str| Argument::Text(text.to_owned());
@@ -161,6 +161,172 @@ fn listing_hides_nothing_that_arguments_groups_or_places_would_allow() {
             !engine.could_allow(&principal, "node_snapshot", NODE, now),
             "{condition}"
         );
+    }
+}
+
+#[test]
+fn a_rack_or_a_site_alone_is_a_place() {
+    let some = |name: &str| Some(name.to_owned());
+    let cases = [
+        (some("r1"), some("north"), [false, false]),
+        (some("r1"), None, [false, true]),
+        (None, some("north"), [true, false]),
+        (None, None, [true, true]),
+        (some("r2"), some("south"), [true, true]),
+    ];
+    for (rack, site, allowed) in cases {
+        let forbids = ["Rack::\"r1\"", "Site::\"north\""];
+        for (place, allowed) in forbids.into_iter().zip(allowed) {
+            let forbid = format!(
+                "@id(\"not-there\") forbid (principal, action, resource in Glasshouse::{place});"
+            );
+            let folder = folder(&[
+                ("base.cedar", &forbid),
+                ("tasks/it.cedar", &task("it", "true")),
+            ]);
+            let (rack, site) = (rack.clone(), site.clone());
+            let engine = PolicyEngine::load(Some(folder.path()))
+                .unwrap()
+                .with_place(Place { rack, site });
+            let asked = principal(Some("it"));
+            let decision = Call::default().ask(&asked, "query_series", |q| engine.decide(q));
+            assert_eq!(reason(&decision) == "allowed", allowed, "{place}");
+        }
+    }
+}
+
+fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+const A: &str = "https://a.example";
+const B: &str = "https://b.example";
+
+#[test]
+fn people_of_one_name_at_two_issuers_are_two() {
+    let condition = "principal in Glasshouse::User::\"https://a.example somebody\" && principal in Glasshouse::Client::\"https://a.example some-client\"";
+    let folder = folder(&[
+        ("base.cedar", ""),
+        ("tasks/it.cedar", &task("it", condition)),
+    ]);
+    let engine = PolicyEngine::load(Some(folder.path()))
+        .unwrap()
+        .with_issuers(names(&[A, B]), names(&[]))
+        .unwrap();
+    for (issuer, answer) in [(A, "allowed"), (B, "no_policy")] {
+        let mut asked = principal(Some("it"));
+        asked.issuer = issuer.to_owned();
+        let decision = Call::default().ask(&asked, "query_series", |q| engine.decide(q));
+        assert_eq!(reason(&decision), answer, "{issuer}");
+    }
+}
+
+#[test]
+fn a_policy_that_names_nobody_is_refused() {
+    let both = names(&[A, B]);
+    let one = names(&[A]);
+    let cases = [
+        ("User::\"alice\"", &one, true),
+        ("User::\"alice\"", &both, false),
+        ("User::\"https://a.example alice\"", &both, true),
+        ("User::\"https://a.example alice\"", &one, false),
+        ("User::\"https://c.example alice\"", &both, false),
+        ("Client::\"some-client\"", &both, false),
+        ("Group::\"admins\"", &both, false),
+        ("Group::\"https://b.example admins\"", &both, true),
+        // a group of the config, which no issuer can claim
+        ("Group::\"operators\"", &both, true),
+        ("Task::\"it\"", &both, true),
+    ];
+    for (name, issuers, good) in cases {
+        let heads = [
+            format!("forbid (principal in Glasshouse::{name}, action, resource);"),
+            format!(
+                "forbid (principal, action, resource) when {{ [1].contains(1) && (principal in [Glasshouse::{name}]) }};"
+            ),
+        ];
+        for head in heads {
+            let with = folder(&[
+                ("base.cedar", &format!("@id(\"x\") {head}")),
+                ("tasks/it.cedar", &task("it", "true")),
+            ]);
+            let load = |folder: &Path| PolicyEngine::load(Some(folder)).unwrap();
+            let judged = load(with.path()).with_issuers(issuers.clone(), names(&["operators"]));
+            assert_eq!(judged.is_ok(), good, "{head} {issuers:?}");
+            if let Err(error) = judged {
+                let shown = format!("{:?}", miette::Report::new(error));
+                assert!(
+                    shown.contains("base:x") && shown.contains("help"),
+                    "{shown}"
+                );
+            }
+            // a reload is held to the same, and the last good set stays
+            let without = folder(&[("base.cedar", ""), ("tasks/it.cedar", &task("it", "true"))]);
+            let engine = load(without.path())
+                .with_issuers(issuers.clone(), names(&["operators"]))
+                .unwrap();
+            assert_eq!(engine.reload(Some(with.path())).is_ok(), good, "{head}");
+        }
+    }
+}
+
+#[test]
+fn a_known_token_with_other_claims_is_another_principal() {
+    let folder = folder(&[
+        (
+            "base.cedar",
+            "@id(\"out\") forbid (principal in Glasshouse::Group::\"out\", action, resource);",
+        ),
+        ("tasks/it.cedar", &task("it", "true")),
+    ]);
+    let engine = PolicyEngine::load(Some(folder.path())).unwrap();
+    let inside = principal(Some("it"));
+    let mut outside = inside.clone();
+    outside.groups = names(&["out"]);
+    for (asked, answer) in [
+        (&inside, "allowed"),
+        (&outside, "forbidden"),
+        (&inside, "allowed"),
+    ] {
+        let decision = Call::default().ask(asked, "query_series", |q| engine.decide(q));
+        assert_eq!(reason(&decision), answer);
+    }
+    for n in 0..1_000 {
+        let mut other = inside.clone();
+        other.token_id = n.to_string();
+        let decision = Call::default().ask(&other, "query_series", |q| engine.decide(q));
+        assert_eq!(reason(&decision), "allowed");
+    }
+    assert!(engine.worlds_known() <= 32);
+}
+
+/// Questions are not validated one by one, so each kind of them is validated here.
+#[test]
+fn every_question_fits_the_schema() {
+    let engine = PolicyEngine::built_in().unwrap();
+    let schema = &engine.tools.schema;
+    for task in TASKS {
+        let mut principal = principal(task);
+        principal.groups = names(&["operators"]);
+        let world = engine.world(&principal, NODE).unwrap();
+        let entities = world.entities.iter().cloned();
+        cedar_policy::Entities::from_entities(entities, Some(schema)).unwrap();
+        for name in engine.tools.names() {
+            let tool = engine.tools.get(name).unwrap();
+            for call in CALLS {
+                let input = record(&tool.arguments, call.every_argument);
+                call.ask_with(&principal, name, &input, |question| {
+                    cedar_policy::Request::new(
+                        world.session.clone(),
+                        tool.action.clone(),
+                        world.resource.clone(),
+                        crate::context::context(question, tool).unwrap(),
+                        Some(schema),
+                    )
+                    .unwrap();
+                });
+            }
+        }
     }
 }
 
@@ -364,6 +530,7 @@ fn what_a_decision_costs() {
         let decision = Call::default().ask(&principal, "query_series", |q| engine.decide(q));
         assert_eq!(reason(&decision), "allowed");
     });
+    stages(&engine, &principal, &measure);
     measure("could_allow", &|| {
         assert!(engine.could_allow(
             &principal,
@@ -371,5 +538,30 @@ fn what_a_decision_costs() {
             NODE,
             Timestamp::from_seconds(NOW)
         ));
+    });
+}
+
+/// What the parts of a decision cost.
+fn stages(
+    engine: &PolicyEngine,
+    principal: &glasshouse_core::access::Principal,
+    measure: &dyn Fn(&str, &dyn Fn()),
+) {
+    let tool = engine.tools.get("query_series").unwrap();
+    Call::default().ask(principal, "query_series", |question| {
+        measure("  entities", &|| drop(engine.world(principal, NODE)));
+        measure("  context", &|| {
+            drop(crate::context::context(question, tool))
+        });
+        let world = engine.world(principal, NODE).unwrap();
+        measure("  context and request", &|| {
+            drop(engine.request(question, tool, &world));
+        });
+        let request = engine.request(question, tool, &world).unwrap();
+        let cedar = cedar_policy::Authorizer::new();
+        let loaded = engine.loaded();
+        measure("  policies", &|| {
+            drop(cedar.is_authorized(&request, &loaded.policies, &world.entities));
+        });
     });
 }

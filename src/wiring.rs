@@ -1,6 +1,5 @@
 //! From config to rooms: the one place that names concrete types.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,8 +12,6 @@ use glasshouse_auth::{
 };
 use glasshouse_authd::{AuthdSettings, ClientSettings, User};
 use glasshouse_core::access::{Authorizer as _, SCOPES};
-use glasshouse_core::identity::NodeId;
-use glasshouse_core::reader::InventoryReader as _;
 use glasshouse_core::time::{Clock, SystemClock};
 use glasshouse_mcp::{FaceSettings, FaceWorld, McpService};
 use glasshouse_node::NodeSettings;
@@ -137,11 +134,15 @@ impl Face {
         if settings.issuers.is_empty() {
             tracing::warn!("No issuer is configured: every request is refused.");
         }
+        let issuers = settings.issuers.iter().map(|one| one.issuer.clone());
+        let (issuers, groups) = (issuers.collect(), settings.groups.keys().cloned().collect());
         let metadata = resource_metadata(&settings, RESOURCE_NAME).to_string();
         let verifier = TokenVerifier::new(settings, Arc::clone(&clock)).map_err(Failure::usage)?;
         let engine = PolicyEngine::load(config.serve.policies.as_deref())
             .map_err(|error| policy_failure(&error))?
-            .with_places(places(&config));
+            .with_place(place(&config))
+            .with_issuers(issuers, groups)
+            .map_err(|error| policy_failure(&error))?;
         refuse_unknown_task(&engine, &config.serve.default_task)?;
         let engine = Arc::new(engine);
         let audit = config.state_dir.join("audit");
@@ -212,26 +213,13 @@ fn face_settings(config: &MainConfig) -> FaceSettings {
     }
 }
 
-/// Where this node stands, for the policies. Who it is, the node has written; before its first start the machine says it.
-fn places(config: &MainConfig) -> BTreeMap<NodeId, Place> {
+/// Where the one node behind this face stands, for the policies.
+fn place(config: &MainConfig) -> Place {
     let label = |key: &str| config.labels.get(key).cloned();
-    let place = label("rack").zip(label("site"));
-    let written = InventoryFile::new(&config.state_dir.join("inventory")).inventory();
-    let node = written.map_or_else(
-        |_| machine_id(config).map(|id| glasshouse_node::node_id(&id)),
-        |inventory| Some(inventory.node),
-    );
-    node.zip(place)
-        .map(|(node, (rack, site))| (node, Place { rack, site }))
-        .into_iter()
-        .collect()
-}
-
-fn machine_id(config: &MainConfig) -> Option<String> {
-    let own = || std::fs::read_to_string("/etc/machine-id").ok();
-    let id = config.node.machine_id.clone().or_else(own)?;
-    let id = id.trim();
-    (!id.is_empty()).then(|| id.to_owned())
+    Place {
+        rack: label("rack"),
+        site: label("site"),
+    }
 }
 
 /// A challenge must not propose a task that the policies do not know.

@@ -26,7 +26,8 @@ pub struct IssuerSettings {
     pub jwks_uri: Option<String>,
     /// How to ask it whether a token still holds. Left out: tokens may live five minutes at most.
     pub introspection: Option<IntrospectionSettings>,
-    /// The claim that names a person's groups, if it has one.
+    /// The claim that names a person's groups, if it has one. Where several issuers are trusted, its groups are called
+    /// `ISSUER GROUP`.
     pub groups_claim: Option<String>,
 }
 

@@ -104,7 +104,7 @@ impl TokenVerifier {
                 groups_claim: issuer.groups_claim(),
             },
         )?;
-        let mut groups = judged.groups;
+        let mut groups = self.claimed_groups(issuer.identifier(), judged.groups);
         groups.extend(self.configured_groups(issuer.identifier(), &judged.subject));
         Ok(Principal {
             subject: judged.subject,
@@ -116,6 +116,16 @@ impl TokenVerifier {
             groups,
             expires: judged.expires,
         })
+    }
+
+    /// Where several issuers are trusted, a group that one claims is `ISSUER GROUP`: none of them can put people into the
+    /// groups of another, or into those of the config.
+    fn claimed_groups(&self, issuer: &str, claimed: BTreeSet<String>) -> BTreeSet<String> {
+        if self.issuers.len() < 2 {
+            return claimed;
+        }
+        let with_issuer = |group: &String| format!("{issuer} {group}");
+        claimed.iter().map(with_issuer).collect()
     }
 
     fn configured_groups(&self, issuer: &str, subject: &str) -> BTreeSet<String> {

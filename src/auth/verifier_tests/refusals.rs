@@ -20,6 +20,32 @@ fn without(mut value: Value, name: &str) -> Value {
 }
 
 #[tokio::test]
+async fn one_of_several_issuers_cannot_claim_the_groups_of_another() {
+    let world = World::new().await;
+    world.publish(&[&world.signer]).await;
+    let mut settings = world.settings();
+    settings.issuers[0].groups_claim = Some("groups".to_owned());
+    let other = crate::IssuerSettings {
+        issuer: "https://id.example".to_owned(),
+        ..settings.issuers[0].clone()
+    };
+    settings.issuers.push(other);
+    settings
+        .groups
+        .insert("sre".to_owned(), vec!["https://id.example bob".to_owned()]);
+    let verifier = world.verifier(settings);
+    let claims = with(
+        world.claims(),
+        "groups",
+        json!(["rack-7", "sre", "https://id.example sre"]),
+    );
+    let principal = verdict(&verifier, &world.token(&claims)).await.unwrap();
+    let claimed = ["rack-7", "sre", "https://id.example sre"];
+    let claimed = claimed.map(|group| format!("{} {group}", world.issuer()));
+    assert_eq!(principal.groups, BTreeSet::from(claimed));
+}
+
+#[tokio::test]
 async fn a_good_token_is_a_principal() {
     let world = World::new().await;
     world.publish(&[&world.signer]).await;
