@@ -17,7 +17,8 @@ use tokio::time::{Instant, Sleep, sleep};
 /// The most connections at a time; one more waits.
 const CONNECTIONS_MOST: usize = 256;
 
-/// The longest that a connection may say nothing; longer than any request may take to be answered.
+/// The longest between an answer and the first byte of the next request, and from there to the next answer: longer than
+/// any request may take to be answered, and no longer for one whose head drips in byte by byte.
 const IDLE_MOST: Duration = Duration::from_secs(30);
 
 /// The longest that a connection may last: one that drips a byte now and then must end too.
@@ -68,6 +69,8 @@ impl Listener for BoundedListener {
 pub(crate) struct Connection {
     stream: TcpStream,
     idle: Pin<Box<Sleep>>,
+    /// Whether what is read next begins a request.
+    is_between: bool,
     life: Pin<Box<Sleep>>,
     _place: Option<OwnedSemaphorePermit>,
 }
@@ -77,6 +80,7 @@ impl Connection {
         Self {
             stream,
             idle: Box::pin(sleep(IDLE_MOST)),
+            is_between: true,
             life: Box::pin(sleep(LIFE_MOST)),
             _place: place,
         }
@@ -90,7 +94,9 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(context, buffer) {
-            self.idle.as_mut().reset(Instant::now() + IDLE_MOST);
+            if std::mem::take(&mut self.is_between) {
+                self.idle.as_mut().reset(Instant::now() + IDLE_MOST);
+            }
             return Poll::Ready(read);
         }
         let is_over = self.idle.as_mut().poll(context).is_ready()
@@ -113,6 +119,10 @@ impl AsyncWrite for Connection {
         if written.is_pending() && self.life.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        if written.is_ready() {
+            self.is_between = true;
+            self.idle.as_mut().reset(Instant::now() + IDLE_MOST);
+        }
         written
     }
 
@@ -127,9 +137,46 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_drips_in_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut slow = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let mut listener = BoundedListener::new(listener);
+        let (mut connection, _) = listener.accept().await;
+        let begun = Instant::now();
+        let end = loop {
+            slow.write_all(b"x").await.unwrap();
+            sleep(Duration::from_secs(5)).await;
+            if let Err(error) = connection.read_exact(&mut [0; 2]).await {
+                break error;
+            }
+            assert!(begun.elapsed() < LIFE_MOST / 2);
+        };
+        assert_eq!(end.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_in_use_goes_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let mut listener = BoundedListener::new(listener);
+        let (mut connection, _) = listener.accept().await;
+        for _ in 0..10 {
+            client.write_all(b"?").await.unwrap();
+            connection.read_exact(&mut [0; 1]).await.unwrap();
+            connection.write_all(b"!").await.unwrap();
+            client.read_exact(&mut [0; 1]).await.unwrap();
+            sleep(IDLE_MOST - Duration::from_secs(1)).await;
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_connection_ends() {
