@@ -6,8 +6,8 @@ use axum::body::{Body, Bytes};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
+use oauth_as::ErrorResponse;
 use oauth_as::authorization::{AuthorizationErrorRedirect, ValidatedAuthorizationRequest};
-use oauth_as::{AuthorizationError, ErrorResponse};
 
 use crate::pages;
 
@@ -58,21 +58,24 @@ pub(crate) fn redirect(location: &str) -> Response {
     response
 }
 
-/// The client learns what is wrong only at an address that is known to be its own.
-pub(crate) fn answer_refusal(error: AuthorizationError) -> Response {
-    match error {
-        AuthorizationError::Redirect(refusal) => redirect(&refusal.location()),
-        AuthorizationError::Direct(refusal) => {
-            let why = refusal
-                .error_description
-                .as_deref()
-                .unwrap_or("it is not in order");
-            pages::trouble(
-                StatusCode::BAD_REQUEST,
-                &format!("The client's request was refused: {why}."),
-            )
-        }
-    }
+/// Tells the person that the client's request is not in order.
+pub(crate) fn told_here(refusal: &ErrorResponse) -> Response {
+    let why = refusal
+        .error_description
+        .as_deref()
+        .unwrap_or("it is not in order");
+    pages::trouble(
+        StatusCode::BAD_REQUEST,
+        &format!("The client's request was refused: {why}."),
+    )
+}
+
+/// Whether a page is asked for that a person opens, and not something inside another page: an image, a frame, a script's
+/// call. Programs, and browsers that do not say, count as persons.
+pub(crate) fn is_opened(headers: &HeaderMap) -> bool {
+    headers
+        .get("sec-fetch-dest")
+        .is_none_or(|destination| destination == "document")
 }
 
 pub(crate) fn refused(

@@ -1,10 +1,10 @@
 //! Clients that nobody configured: those that register themselves, and those that name a metadata document.
 //!
-//! Both are strangers. There are few of them, and one that a person has consented to is not pushed out by new ones.
+//! Both are strangers. There are few of them, and one that a person is looking at, or has let in, is not pushed out by
+//! new ones. Nobody is pushed out before the new one is known to be in order.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use glasshouse_core::text::clean;
 use glasshouse_core::time::BootTime;
@@ -14,16 +14,14 @@ use oauth_as::store::{RevocationWindow, Storage as _};
 use oauth_as::{Client, ClientId, GrantType, ScopeSet};
 use reqwest::Url;
 
+use crate::book::{Book, NoRoom, Origin};
 use crate::cimd::{DocumentFailure, Documents};
 use crate::protocol::Server;
 use crate::settings::is_loopback;
 use crate::wall_clock::WallClock;
 
-/// The most clients that nobody configured.
-const CLIENTS_MOST: usize = 128;
-
-/// How long a metadata document counts before it is fetched again.
-const DOCUMENT_LIFE: Duration = Duration::from_secs(600);
+/// How long what was on its way to a client that gave way is still refused: longer than a code or a token lives.
+const FAREWELL: Duration = Duration::from_secs(600);
 
 /// Why a client is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -39,24 +37,14 @@ pub(crate) enum ClientRefusal {
     /// The protocol library does not take it.
     #[error("the client's metadata is not acceptable")]
     Metadata(#[source] RegistrationFailure),
+    /// A page elsewhere has its document asked for, beside its own content.
+    #[error(
+        "a client's metadata document is fetched for a page that a person opens, and for nothing inside another"
+    )]
+    NotOpened,
     /// Its document cannot be had.
     #[error("the client's metadata document cannot be used")]
     Document(#[source] DocumentFailure),
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    order: u64,
-    /// Whether somebody has consented to it.
-    in_use: bool,
-    /// When its document was fetched; `None` for a client that registered itself.
-    fetched: Option<BootTime>,
-}
-
-#[derive(Debug, Default)]
-struct Book {
-    known: BTreeMap<String, Known>,
-    next: u64,
 }
 
 /// The book of those clients.
@@ -89,6 +77,7 @@ impl Clients {
     pub(crate) async fn register(
         &self,
         mut asked: ClientMetadata,
+        now: BootTime,
     ) -> Result<ClientInformation, ClientRefusal> {
         if asked.redirect_uris.is_empty()
             || !asked
@@ -103,20 +92,27 @@ impl Clients {
         asked.grant_types = Some(both_grants().iter().map(ToString::to_string).collect());
         asked.response_types = None;
         let mut book = self.book.lock().await;
-        self.make_room(&mut book).await?;
+        let leaving = self.who_gives_way(&book, "", Origin::Registered, now)?;
         let mut made = self
             .server
             .register_dynamic_client(&asked, None)
             .await
             .map_err(ClientRefusal::Metadata)?;
+        self.part_with(&mut book, leaving).await?;
         // The tasks are in the catalogue, and a client that asks for all it is told of would ask for all of them.
         made.metadata.scope = None;
-        book.add(made.client_id.clone(), None);
+        book.add(made.client_id.clone(), Origin::Registered);
         Ok(made)
     }
 
-    /// Sees to it that a client that names a metadata document is known.
-    pub(crate) async fn look_up(&self, id: &str, now: BootTime) -> Result<(), ClientRefusal> {
+    /// Sees to it that a client that names a metadata document is known. `is_opened`: for a page that a person opens;
+    /// for anything else nothing is fetched.
+    pub(crate) async fn look_up(
+        &self,
+        id: &str,
+        is_opened: bool,
+        now: BootTime,
+    ) -> Result<(), ClientRefusal> {
         let mut policy = CimdPolicy::new();
         policy.allow_loopback = self.documents.allow_loopback();
         // Checked below instead, where loopback redirects are let through.
@@ -125,6 +121,9 @@ impl Clients {
         let url = ClientIdUrl::parse(id, &policy).map_err(refused)?;
         if self.book.lock().await.is_fresh(id, now) {
             return Ok(());
+        }
+        if !is_opened {
+            return Err(ClientRefusal::NotOpened);
         }
         let body = self
             .documents
@@ -138,24 +137,22 @@ impl Clients {
         let client = self
             .of_document(&document, id)
             .ok_or(ClientRefusal::NotLoopback)?;
+        let origin = Origin::Document { fetched: now };
         let mut book = self.book.lock().await;
-        if !book.known.contains_key(id) {
-            self.make_room(&mut book).await?;
-        }
+        let leaving = self.who_gives_way(&book, id, origin, now)?;
         self.server
             .store()
             .put_client(client)
             .await
             .map_err(|_| ClientRefusal::Full)?;
-        book.add(id.to_owned(), Some(now));
+        self.part_with(&mut book, leaving).await?;
+        book.add(id.to_owned(), origin);
         Ok(())
     }
 
-    /// Somebody has consented to this client: it is not pushed out any more.
-    pub(crate) async fn keep(&self, id: &str) {
-        if let Some(known) = self.book.lock().await.known.get_mut(id) {
-            known.in_use = true;
-        }
+    /// A person is shown a page about this client, or decides: it is not pushed out meanwhile.
+    pub(crate) async fn hold(&self, id: &str, now: BootTime) {
+        self.book.lock().await.hold(id, now);
     }
 
     fn of_document(&self, document: &ValidatedClientIdDocument, id: &str) -> Option<Client> {
@@ -171,52 +168,42 @@ impl Clients {
         (!client.redirect_uris.is_empty()).then_some(client)
     }
 
-    async fn make_room(&self, book: &mut Book) -> Result<(), ClientRefusal> {
-        if book.known.len() < CLIENTS_MOST {
+    fn who_gives_way(
+        &self,
+        book: &Book,
+        id: &str,
+        origin: Origin,
+        now: BootTime,
+    ) -> Result<Option<String>, ClientRefusal> {
+        let with_grants = self
+            .server
+            .store()
+            .clients_with_grants(self.clock.system_time());
+        book.gives_way(id, origin, now, &with_grants)
+            .map_err(|NoRoom| ClientRefusal::Full)
+    }
+
+    /// Forgets a client; a code that is still on its way to it dies with it.
+    async fn part_with(
+        &self,
+        book: &mut Book,
+        leaving: Option<String>,
+    ) -> Result<(), ClientRefusal> {
+        let Some(leaving) = leaving else {
             return Ok(());
-        }
-        let oldest = book.oldest_idle();
-        let oldest = oldest.ok_or(ClientRefusal::Full)?;
-        book.known.remove(&oldest);
-        // A code that is still on its way to this client dies with it.
+        };
+        book.remove(&leaving);
         let now = self.clock.system_time();
         let window = RevocationWindow {
             recorded_at: now,
-            until: later(now),
+            until: now.checked_add(FAREWELL).unwrap_or(now),
         };
         let gone = self
             .server
             .store()
-            .delete_client(&ClientId::new(oldest), window)
+            .delete_client(&ClientId::new(leaving), window)
             .await;
         gone.map(drop).map_err(|_| ClientRefusal::Full)
-    }
-}
-
-impl Book {
-    fn is_fresh(&self, id: &str, now: BootTime) -> bool {
-        let fetched = self.known.get(id).and_then(|known| known.fetched);
-        fetched.is_some_and(|at| now.since(at) < DOCUMENT_LIFE)
-    }
-
-    /// The client that gives way: nobody has consented to it, and it has been here longest.
-    fn oldest_idle(&self) -> Option<String> {
-        let idle = self.known.iter().filter(|(_, known)| !known.in_use);
-        idle.min_by_key(|(_, known)| known.order)
-            .map(|(id, _)| id.clone())
-    }
-
-    fn add(&mut self, id: String, fetched: Option<BootTime>) {
-        self.next += 1;
-        let in_use = self.known.get(&id).is_some_and(|known| known.in_use);
-        self.known.insert(
-            id,
-            Known {
-                order: self.next,
-                in_use,
-                fetched,
-            },
-        );
     }
 }
 
@@ -225,7 +212,7 @@ const fn both_grants() -> [GrantType; 2] {
 }
 
 /// Whether a redirect stays on this machine: plain http to a loopback literal or `localhost`, nothing hidden in it.
-fn is_loopback_redirect(uri: &str) -> bool {
+pub(crate) fn is_loopback_redirect(uri: &str) -> bool {
     Url::parse(uri).is_ok_and(|url| {
         let plain =
             url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
@@ -244,33 +231,9 @@ fn without_wishes(body: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&document).ok()
 }
 
-fn later(now: SystemTime) -> SystemTime {
-    now.checked_add(DOCUMENT_LIFE).unwrap_or(now)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_client_in_use_never_gives_way() {
-        let mut book = Book::default();
-        assert_eq!(book.oldest_idle(), None);
-        for id in ["b", "c", "a"] {
-            book.add(id.to_owned(), None);
-        }
-        assert_eq!(book.oldest_idle().as_deref(), Some("b"));
-        book.known.get_mut("b").unwrap().in_use = true;
-        assert_eq!(book.oldest_idle().as_deref(), Some("c"));
-        book.add("b".to_owned(), Some(BootTime::from_nanos(1)));
-        book.known.get_mut("c").unwrap().in_use = true;
-        book.known.get_mut("a").unwrap().in_use = true;
-        assert_eq!(
-            book.oldest_idle(),
-            None,
-            "b is in use after its document was fetched again"
-        );
-    }
 
     #[test]
     fn a_redirect_stays_on_this_machine() {

@@ -99,7 +99,7 @@ async fn register(State(authd): State<Arc<Authd>>, request: Request) -> Response
             "the body is no client metadata",
         );
     };
-    match authd.clients.register(asked).await {
+    match authd.clients.register(asked, authd.now()).await {
         Ok(made) => match serde_json::to_vec(&made) {
             Ok(made) => json_response(StatusCode::CREATED, made.into()),
             Err(_) => refuse(

@@ -7,20 +7,20 @@ use axum::response::Response;
 use glasshouse_core::access::TASK_SCOPE_PREFIX;
 use glasshouse_core::time::BootTime;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use oauth_as::authorization::ValidatedAuthorizationRequest;
+use oauth_as::authorization::{AuthorizationErrorRedirect, ValidatedAuthorizationRequest};
 use oauth_as::jwt::hmac_sha256;
 use oauth_as::server::UserApproval;
 use oauth_as::store::Storage as _;
-use oauth_as::{ErrorCode, ErrorResponse};
+use oauth_as::{AuthorizationError, ErrorCode, ErrorResponse};
 use secrecy::ExposeSecret as _;
 
 use crate::answers::{
-    BODY_MOST_BYTES, answer_refusal, has_type, no_randomness, read_body, redirect, refused,
+    BODY_MOST_BYTES, has_type, is_opened, no_randomness, read_body, redirect, refused, told_here,
 };
 use crate::attempts::Attempts;
 use crate::cimd::Documents;
-use crate::clients::{ClientRefusal, Clients};
-use crate::pages::{self, Consent, Form};
+use crate::clients::{ClientRefusal, Clients, is_loopback_redirect};
+use crate::pages::{self, Consent, Form, Who};
 use crate::protocol::{self, Protocol};
 use crate::random;
 use crate::request::{Parameters, Wanted};
@@ -42,6 +42,13 @@ pub(crate) struct Authd {
     attempts: Attempts,
     password_key: [u8; 32],
     clock: WallClock,
+}
+
+/// Whether a person has signed in for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Person {
+    Unknown,
+    SignedIn,
 }
 
 /// An authorization request that is in order.
@@ -80,24 +87,30 @@ impl Authd {
         }
     }
 
-    fn now(&self) -> BootTime {
+    pub(crate) fn now(&self) -> BootTime {
         self.clock.0.moment().boot
     }
 
     /// Looks an authorization request through; the answer is a page or a redirect where it is not in order.
-    async fn consider(&self, query: &str) -> Result<Asked, Response> {
+    async fn consider(
+        &self,
+        query: &str,
+        headers: &HeaderMap,
+        person: Person,
+    ) -> Result<Asked, Response> {
         let parameters = Parameters::parse(query, QUERY_MOST_BYTES).ok_or_else(|| {
             pages::trouble(
                 StatusCode::BAD_REQUEST,
                 "The client's request is too long, garbled, or says one thing twice.",
             )
         })?;
+        // What the operator has configured is not asked of the network, whatever its id looks like.
         if let Some(id) = parameters
             .get("client_id")
-            .filter(|id| id.starts_with("https://"))
+            .filter(|id| id.starts_with("https://") && !self.is_taken(id))
         {
             self.clients
-                .look_up(id, self.now())
+                .look_up(id, is_opened(headers), self.now())
                 .await
                 .map_err(|refusal| pages::trouble(StatusCode::BAD_REQUEST, &chain(&refusal)))?;
         }
@@ -110,12 +123,16 @@ impl Authd {
             .iter()
             .map(|task| format!("{TASK_SCOPE_PREFIX}{task}"));
         let scope: Vec<String> = wanted.scopes.iter().cloned().chain(tasks).collect();
-        let validated = self.validate(&parameters, &scope).await?;
+        let validated = self.validate(&parameters, &scope, person).await?;
         if validated.resource != [self.settings.resource.as_str()] {
             let refusal = ErrorResponse::new(ErrorCode::InvalidTarget).with_description(
                 "the resource parameter is required, and names this machine's MCP endpoint",
             );
-            return Err(redirect(&refused(&validated, refusal).location()));
+            return Err(self.lead_back(
+                validated.client_id.as_str(),
+                &refused(&validated, refusal),
+                person,
+            ));
         }
         let known = self
             .protocol
@@ -125,6 +142,10 @@ impl Authd {
             .await;
         let name = known.ok().flatten().and_then(|client| client.name.clone());
         let client_name = name.unwrap_or_else(|| validated.client_id.to_string());
+        if is_opened(headers) {
+            let id = validated.client_id.as_str();
+            self.clients.hold(id, self.now()).await;
+        }
         Ok(Asked {
             parameters,
             validated,
@@ -137,6 +158,7 @@ impl Authd {
         &self,
         parameters: &Parameters,
         scope: &[String],
+        person: Person,
     ) -> Result<ValidatedAuthorizationRequest, Response> {
         let request = parameters.with_scope(scope.join(" "));
         let checked = self
@@ -144,7 +166,39 @@ impl Authd {
             .server
             .validate_authorization_request(&request)
             .await;
-        checked.map_err(answer_refusal)
+        checked.map_err(|error| {
+            let id = parameters.get("client_id").unwrap_or_default();
+            self.answer(id, error, person)
+        })
+    }
+
+    /// The client learns what is wrong only at an address that is known to be its own.
+    fn answer(&self, client: &str, error: AuthorizationError, person: Person) -> Response {
+        match error {
+            AuthorizationError::Redirect(refusal) => self.lead_back(client, &refusal, person),
+            AuthorizationError::Direct(refusal) => told_here(&refusal),
+        }
+    }
+
+    /// Sends the browser back to the client with an error, without asking anybody; so a stranger could have a link to
+    /// this server lead wherever its own client lives (RFC 9700, 4.11.2). That is done for addresses that can be
+    /// trusted: those of configured clients, and those on the person's own machine, where no page to be fooled by is,
+    /// and a program that waits for its answer would else wait for ever. To other addresses it is done only for a
+    /// person who has signed in, and has read there which address that is.
+    fn lead_back(
+        &self,
+        client: &str,
+        refusal: &AuthorizationErrorRedirect,
+        person: Person,
+    ) -> Response {
+        if person == Person::SignedIn
+            || self.is_configured(client)
+            || is_loopback_redirect(&refusal.redirect_uri)
+        {
+            redirect(&refusal.location())
+        } else {
+            told_here(&refusal.error)
+        }
     }
 
     fn sign_in_page(
@@ -163,7 +217,7 @@ impl Authd {
             ticket: &ticket,
             redirect_uri: &asked.validated.redirect_uri,
         };
-        let mut response = pages::sign_in(status, form, &asked.client_name, trouble);
+        let mut response = pages::sign_in(status, form, self.who(asked), trouble);
         if let Some(cookie) = self.tickets.set_cookie(browser) {
             response.headers_mut().insert(header::SET_COOKIE, cookie);
         }
@@ -194,9 +248,7 @@ impl Authd {
             form,
             &Consent {
                 subject,
-                client: &asked.client_name,
-                client_id: asked.validated.client_id.as_str(),
-                is_configured: self.is_configured(asked.validated.client_id.as_str()),
+                client: self.who(asked),
                 scopes: &asked.wanted.scopes,
                 tasks: &self.settings.tasks,
                 chosen: chosen.unwrap_or(default),
@@ -205,8 +257,23 @@ impl Authd {
         )
     }
 
+    fn who<'a>(&self, asked: &'a Asked) -> Who<'a> {
+        let id = asked.validated.client_id.as_str();
+        Who {
+            name: &asked.client_name,
+            id,
+            is_configured: self.is_configured(id),
+        }
+    }
+
     fn is_configured(&self, id: &str) -> bool {
         self.settings.clients.iter().any(|client| client.id == id)
+    }
+
+    /// Whether the operator has given this id away, to a client or to a resource server.
+    fn is_taken(&self, id: &str) -> bool {
+        let mut servers = self.settings.resource_servers.iter();
+        self.is_configured(id) || servers.any(|(server, _)| server == id)
     }
 
     /// Whether a request was sent to the name that the server goes by: a page elsewhere whose name was made to point
@@ -246,7 +313,10 @@ impl Authd {
         let mut scope = asked.wanted.scopes.clone();
         scope.push(format!("{TASK_SCOPE_PREFIX}{task}"));
         // The protocol looks at the request again, now with the scope that was consented to and nothing else.
-        let validated = match self.validate(&asked.parameters, &scope).await {
+        let validated = match self
+            .validate(&asked.parameters, &scope, Person::SignedIn)
+            .await
+        {
             Ok(validated) => validated,
             Err(response) => return response,
         };
@@ -257,11 +327,8 @@ impl Authd {
             .issue_authorization_code(approval)
             .await
         {
-            Ok(issued) => {
-                self.clients.keep(validated.client_id.as_str()).await;
-                redirect(&issued.location(&validated.redirect_uri))
-            }
-            Err(error) => answer_refusal(error),
+            Ok(issued) => redirect(&issued.location(&validated.redirect_uri)),
+            Err(error) => self.answer(validated.client_id.as_str(), error, Person::SignedIn),
         }
     }
 }
@@ -269,7 +336,8 @@ impl Authd {
 /// Shows the sign-in page for an authorization request that is in order.
 pub(crate) async fn authorize(State(authd): State<Arc<Authd>>, request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default().to_owned();
-    let asked = match authd.consider(&query).await {
+    let considered = authd.consider(&query, request.headers(), Person::Unknown);
+    let asked = match considered.await {
         Ok(asked) => asked,
         Err(refusal) => return refusal,
     };
@@ -287,8 +355,12 @@ pub(crate) async fn sign_in(State(authd): State<Arc<Authd>>, request: Request) -
 }
 
 async fn check_sign_in(authd: &Authd, request: Request) -> Result<Response, Response> {
-    let (browser, form) = own_form(authd, request).await?;
-    let field = |name: &str| form.get(name).unwrap_or_default();
+    let OwnForm {
+        headers,
+        browser,
+        fields,
+    } = own_form(authd, request).await?;
+    let field = |name: &str| fields.get(name).unwrap_or_default();
     let (query, name, now) = (field("request"), field("username"), authd.now());
     let ticket = field("ticket");
     if !authd
@@ -297,10 +369,13 @@ async fn check_sign_in(authd: &Authd, request: Request) -> Result<Response, Resp
     {
         return Err(pages::trouble(StatusCode::FORBIDDEN, EXPIRED));
     }
-    let asked = authd.consider(query).await?;
+    let asked = authd.consider(query, &headers, Person::Unknown).await?;
     let again = |status, why| authd.sign_in_page(status, &browser, query, &asked, Some(why));
     let known = authd.settings.users.iter().any(|user| user.name == name);
-    if !authd.attempts.take(known.then_some(name), now) {
+    if !authd
+        .attempts
+        .take(known.then_some(name), browser.cookie(), now)
+    {
         let why = "Too many attempts. Wait a minute.";
         let mut page = again(StatusCode::TOO_MANY_REQUESTS, why);
         let minute = HeaderValue::from_static("60");
@@ -312,7 +387,7 @@ async fn check_sign_in(authd: &Authd, request: Request) -> Result<Response, Resp
         let why = "The name or the password is wrong.";
         return Err(again(StatusCode::FORBIDDEN, why));
     }
-    authd.attempts.forgive(name);
+    authd.attempts.forgive(name, browser.cookie());
     Ok(authd.consent_page(&browser, name, query, &asked))
 }
 
@@ -324,15 +399,19 @@ pub(crate) async fn consent(State(authd): State<Arc<Authd>>, request: Request) -
 }
 
 async fn check_consent(authd: &Authd, request: Request) -> Result<Response, Response> {
-    let (browser, form) = own_form(authd, request).await?;
-    let field = |name: &str| form.get(name).unwrap_or_default();
+    let OwnForm {
+        headers,
+        browser,
+        fields,
+    } = own_form(authd, request).await?;
+    let field = |name: &str| fields.get(name).unwrap_or_default();
     let (query, subject, now) = (field("request"), field("subject"), authd.now());
     let (ticket, purpose) = (field("ticket"), Purpose::Consent { subject });
     let good = authd.tickets.is_good(ticket, &browser, purpose, query, now);
     if !good || !authd.tickets.use_up(ticket, now) {
         return Err(pages::trouble(StatusCode::FORBIDDEN, EXPIRED));
     }
-    let asked = authd.consider(query).await?;
+    let asked = authd.consider(query, &headers, Person::SignedIn).await?;
     Ok(match field("decision") {
         "allow" => authd.allow(&asked, subject, field("task")).await,
         "deny" => redirect(&asked.validated.denied().location()),
@@ -340,7 +419,14 @@ async fn check_consent(authd: &Authd, request: Request) -> Result<Response, Resp
     })
 }
 
-async fn own_form(authd: &Authd, request: Request) -> Result<(Browser, Parameters), Response> {
+/// A form that came from a page of ours, as far as the browser says.
+struct OwnForm {
+    headers: HeaderMap,
+    browser: Browser,
+    fields: Parameters,
+}
+
+async fn own_form(authd: &Authd, request: Request) -> Result<OwnForm, Response> {
     let (parts, body) = request.into_parts();
     if !authd.is_ours(&parts.headers)
         || !has_type(&parts.headers, "application/x-www-form-urlencoded")
@@ -349,11 +435,15 @@ async fn own_form(authd: &Authd, request: Request) -> Result<(Browser, Parameter
     }
     let body = read_body(body).await?;
     let text = std::str::from_utf8(&body).ok();
-    let form = text.and_then(|text| Parameters::parse(text, BODY_MOST_BYTES));
-    let form =
-        form.ok_or_else(|| pages::trouble(StatusCode::BAD_REQUEST, "The form is garbled."))?;
+    let fields = text.and_then(|text| Parameters::parse(text, BODY_MOST_BYTES));
+    let fields =
+        fields.ok_or_else(|| pages::trouble(StatusCode::BAD_REQUEST, "The form is garbled."))?;
     let browser = Browser::of(&parts.headers).map_err(|error| no_randomness(&error))?;
-    Ok((browser, form))
+    Ok(OwnForm {
+        headers: parts.headers,
+        browser,
+        fields,
+    })
 }
 
 /// An error and what is behind it, without addresses of ours: a stranger reads this.

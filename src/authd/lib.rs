@@ -13,6 +13,7 @@
 
 mod answers;
 mod attempts;
+mod book;
 mod cimd;
 mod clients;
 mod connection;

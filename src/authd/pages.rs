@@ -30,23 +30,54 @@ impl Form<'_> {
     }
 }
 
+/// The client, as a person is told of it: before the password is typed as well as after.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) id: &'a str,
+    /// Whether the operator has configured this client, and so vouches for its name.
+    pub(crate) is_configured: bool,
+}
+
+impl Who<'_> {
+    /// Its id, where it lives, and whether anybody vouches for its name.
+    fn facts(&self, redirect_uri: &str) -> String {
+        let host = Url::parse(redirect_uri).map_or_else(
+            |_| redirect_uri.to_owned(),
+            |url| url.origin().ascii_serialization(),
+        );
+        let unproven = if self.is_configured {
+            ""
+        } else {
+            "<p class=\"warn\">It calls itself that; nobody has checked it.</p>\n"
+        };
+        format!(
+            "{unproven}<p>Its id: <code>{}</code><br>You will be sent back to: <code>{}</code></p>",
+            shown(self.id),
+            shown(&host),
+        )
+    }
+}
+
 /// Asks who is there. `trouble`: what was wrong with the last answer.
 pub(crate) fn sign_in(
     status: StatusCode,
     form: Form<'_>,
-    client: &str,
+    client: Who<'_>,
     trouble: Option<&str>,
 ) -> Response {
     let trouble = trouble.map_or_else(String::new, |text| {
         format!("<p class=\"warn\" role=\"alert\">{}</p>\n", escaped(text))
     });
     let body = format!(
-        "{trouble}<p>The client <strong>{client}</strong> asks to read this machine's telemetry. Sign in to see what it asks for.</p>\n\
+        "{trouble}<p>The client <strong>{name}</strong> asks to read this machine's telemetry.</p>\n{facts}\n\
+         <p>Sign in to see what it asks for.</p>\n\
          <form method=\"post\" action=\"/sign-in\">\n{hidden}\n\
          <label>Name <input type=\"text\" name=\"username\" autocomplete=\"username\" required autofocus></label>\n\
          <label>Password <input type=\"password\" name=\"password\" autocomplete=\"current-password\" required></label>\n\
          <button type=\"submit\">Sign in</button>\n</form>",
-        client = shown(client),
+        name = shown(client.name),
+        facts = client.facts(form.redirect_uri),
         hidden = form.hidden(),
     );
     page(
@@ -61,10 +92,7 @@ pub(crate) fn sign_in(
 #[derive(Debug)]
 pub(crate) struct Consent<'a> {
     pub(crate) subject: &'a str,
-    pub(crate) client: &'a str,
-    pub(crate) client_id: &'a str,
-    /// Whether the operator has configured this client, and so vouches for its name.
-    pub(crate) is_configured: bool,
+    pub(crate) client: Who<'a>,
     pub(crate) scopes: &'a [String],
     pub(crate) tasks: &'a [TaskDescription],
     /// The task that is chosen beforehand.
@@ -85,14 +113,9 @@ pub(crate) fn consent(form: Form<'_>, consent: &Consent<'_>) -> Response {
         .iter()
         .map(|task| task_choice(task, consent))
         .collect();
-    let host = Url::parse(form.redirect_uri).map_or_else(
-        |_| form.redirect_uri.to_owned(),
-        |url| url.origin().ascii_serialization(),
-    );
     let body = format!(
         "<p>Signed in as <strong>{subject}</strong>.</p>\n\
-         <p><strong>{client}</strong> asks to read this machine's telemetry for you.{unproven}</p>\n\
-         <p>Its id: <code>{client_id}</code><br>You will be sent back to: <code>{host}</code></p>\n\
+         <p><strong>{client}</strong> asks to read this machine's telemetry for you.</p>\n{facts}\n\
          <p>It may, at most:</p>\n<ul>\n{scopes}</ul>\n\
          <p>It can change nothing. It works on one task, which you choose:</p>\n\
          <form method=\"post\" action=\"/consent\">\n{hidden}\n\
@@ -101,14 +124,8 @@ pub(crate) fn consent(form: Form<'_>, consent: &Consent<'_>) -> Response {
          <button type=\"submit\" name=\"decision\" value=\"deny\">Deny</button>\n</form>",
         subject = shown(consent.subject),
         subject_value = escaped(consent.subject),
-        client = shown(consent.client),
-        client_id = shown(consent.client_id),
-        host = shown(&host),
-        unproven = if consent.is_configured {
-            ""
-        } else {
-            " It calls itself that; nobody has checked it."
-        },
+        client = shown(consent.client.name),
+        facts = consent.client.facts(form.redirect_uri),
         hidden = form.hidden(),
     );
     page(

@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 use crate::random;
 
 /// How long a form may lie open.
-const TICKET_LIFE: Duration = Duration::from_secs(10 * 60);
+pub(crate) const TICKET_LIFE: Duration = Duration::from_secs(10 * 60);
 
 /// The most used tickets that are remembered; each took a sign-in and a decision, and is forgotten with its time.
 const USED_MOST: usize = 1024;
@@ -144,6 +144,11 @@ impl Tickets {
 }
 
 impl Browser {
+    /// What tells it from others.
+    pub(crate) fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
     /// The browser that sent these headers; a new one where it has no cookie.
     pub(crate) fn of(headers: &HeaderMap) -> io::Result<Self> {
         match cookie(headers) {

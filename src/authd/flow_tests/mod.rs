@@ -1,5 +1,6 @@
 //! The whole flow over a real listener, and each way in which it must not go.
 
+mod pressure;
 mod strangers;
 mod support;
 

@@ -239,10 +239,11 @@ async fn many_registrations_do_not_push_out_a_client_in_use() {
         .await;
     let (_, tokens) = server.redeem(id, &code).await;
     let mut last = json!(null);
-    for _ in 0..200 {
+    // more than there are places, and fewer than may register in a minute
+    for _ in 0..50 {
         last = server.register(&metadata).await.1;
     }
-    assert_eq!(last["error"], "temporarily_unavailable");
+    assert!(last["client_id"].is_string(), "{last}");
     assert!(server.is_active(&tokens["access_token"]).await);
     let asked = Person::new()
         .ask(&server, &asking(&[("client_id", id)]))
@@ -286,7 +287,7 @@ async fn a_clients_name_stays_text() {
 }
 
 /// A web server with a certificate of its own that answers every request with one document.
-async fn documents(make: impl Fn(u16) -> String + Send + 'static) -> (u16, Vec<u8>) {
+pub(super) async fn documents(make: impl Fn(u16) -> String + Send + 'static) -> (u16, Vec<u8>) {
     let certified =
         rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])
             .unwrap();
@@ -321,14 +322,14 @@ async fn documents(make: impl Fn(u16) -> String + Send + 'static) -> (u16, Vec<u
     (port, certificate)
 }
 
-fn ok(body: &str) -> String {
+pub(super) fn ok(body: &str) -> String {
     format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     )
 }
 
-fn document(port: u16) -> Value {
+pub(super) fn document(port: u16) -> Value {
     json!({
         "client_id": format!("https://localhost:{port}/client.json"), "client_name": "Metadata Agent",
         "redirect_uris": [CALLBACK, "https://evil.example/callback"], "token_endpoint_auth_method": "none",

@@ -278,6 +278,22 @@ impl Person {
         self.see(server, request.send().await.unwrap()).await
     }
 
+    /// Asks for what a browser would show in this place: `document`, `image`, `iframe`…
+    pub(super) async fn ask_for(
+        &mut self,
+        server: &Server,
+        asking: &BTreeMap<String, String>,
+        destination: &str,
+    ) -> Page {
+        let pairs: Vec<(&str, &str)> = asking
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
+        let place = server.url(&format!("/authorize?{}", encoded(&pairs)));
+        let request = server.http.get(place).header("sec-fetch-dest", destination);
+        self.see(server, request.send().await.unwrap()).await
+    }
+
     pub(super) async fn send(
         &mut self,
         server: &Server,
