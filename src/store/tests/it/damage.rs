@@ -420,7 +420,7 @@ fn files_of_another_version_stop_the_start_and_stay_as_they_are() {
     let length = usize::from(opened[4]);
     sign(&mut opened, 16..16 + length, 8);
     sign(&mut opened, 0..12, 12);
-    let mut framed = log.clone();
+    let mut framed = log;
     while let Some(at) = framed.windows(4).position(|four| four == b"GHf1") {
         framed[at + 3] = b'2';
     }

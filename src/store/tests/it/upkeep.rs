@@ -88,7 +88,7 @@ fn what_was_set_aside_goes_by_age_and_first_by_bytes() {
 fn a_merge_that_fails_does_not_hold_up_the_others() {
     let merged = |dir: &Path| -> Vec<String> {
         let mut names = names(dir, ".seg");
-        names.retain(|name| name.starts_with("raw-") && name[4..16] != name[17..29]);
+        names.retain(|name| name.starts_with("raw-") && name.get(4..16) != name.get(17..29));
         names
     };
     let model = tempfile::tempdir().unwrap();
