@@ -87,6 +87,8 @@ impl Clients {
         {
             return Err(ClientRefusal::NotLoopback);
         }
+        let named = asked.redirect_uris.clone();
+        asked.redirect_uris = with_any_port(&named);
         asked.client_name = asked.client_name.as_deref().map(clean);
         asked.scope = Some(self.catalogue.to_string());
         asked.grant_types = Some(both_grants().iter().map(ToString::to_string).collect());
@@ -101,6 +103,7 @@ impl Clients {
         self.part_with(&mut book, leaving).await?;
         // The tasks are in the catalogue, and a client that asks for all it is told of would ask for all of them.
         made.metadata.scope = None;
+        made.metadata.redirect_uris = named;
         book.add(made.client_id.clone(), Origin::Registered);
         Ok(made)
     }
@@ -162,6 +165,7 @@ impl Clients {
             let same = Url::parse(uri).is_ok_and(|uri| uri.origin() == origin);
             same || is_loopback_redirect(uri)
         });
+        client.redirect_uris = with_any_port(&client.redirect_uris);
         client.grant_types = both_grants().to_vec();
         client.allowed_scopes = self.catalogue.clone();
         client.name = client.name.as_deref().map(clean);
@@ -218,6 +222,22 @@ pub(crate) fn is_loopback_redirect(uri: &str) -> bool {
             url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
         url.scheme() == "http" && plain && is_loopback(&url)
     })
+}
+
+/// The redirects with a twin for each that names a loopback address and no port.
+///
+/// A native client takes whatever port is free, so a loopback redirect fits any (RFC 8252 section 7.3). The library
+/// applies that rule only to a registered redirect that has a port; the twin gives it one.
+pub(crate) fn with_any_port(redirects: &[String]) -> Vec<String> {
+    let twin = |uri: &String| {
+        let after = ["http://127.0.0.1", "http://[::1]"]
+            .into_iter()
+            .find_map(|host| uri.strip_prefix(host).map(|after| (host, after)));
+        let (host, after) = after?;
+        (after.is_empty() || after.starts_with('/')).then(|| format!("{host}:80{after}"))
+    };
+    let twins = redirects.iter().filter_map(twin);
+    redirects.iter().cloned().chain(twins).collect()
 }
 
 /// A document without the grants and scopes that its client would like: it gets ours, and should not be turned away

@@ -19,6 +19,7 @@ use oauth_as::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
+use crate::clients::with_any_port;
 use crate::events::EventLog;
 use crate::key;
 use crate::settings::{ACCESS_TOKEN_LIFE_MOST, AuthdError, AuthdSettings};
@@ -133,7 +134,7 @@ async fn add_clients(
         client_id: ClientId::new(client.id.as_str()),
         auth: client.secret.as_ref().map_or(ClientAuth::Public, hashed),
         grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-        redirect_uris: client.redirect_uris.clone(),
+        redirect_uris: with_any_port(&client.redirect_uris),
         allowed_scopes: catalogue.clone(),
         default_scopes: ScopeSet::empty(),
         name: Some(client.name.clone()),

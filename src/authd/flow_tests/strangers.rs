@@ -209,6 +209,29 @@ async fn a_client_registers_itself_for_this_machine_alone() {
 }
 
 #[tokio::test]
+async fn a_loopback_redirect_without_a_port_fits_any() {
+    let server = Server::start().await;
+    let asked = ["http://127.0.0.1/callback", "http://[::1]"];
+    let (status, made) = server
+        .register(&json!({"redirect_uris": asked, "token_endpoint_auth_method": "none"}))
+        .await;
+    assert_eq!((status, &made["redirect_uris"]), (201, &json!(asked)));
+    let id = made["client_id"].as_str().unwrap();
+    for (redirect, status) in [
+        ("http://127.0.0.1:50123/callback", 200),
+        ("http://127.0.0.1/callback", 200),
+        ("http://[::1]:4711", 200),
+        ("http://127.0.0.1:50123/elsewhere", 400),
+        ("http://localhost:50123/callback", 400),
+        ("http://127.0.0.1.evil.example:80/callback", 400),
+    ] {
+        let asking = asking(&[("client_id", id), ("redirect_uri", redirect)]);
+        let seen = Person::new().ask(&server, &asking).await;
+        assert_eq!(seen.status, status, "{redirect}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_with_a_secret_must_show_it() {
     let server = Server::start().await;
     let (_, made) = server.register(&json!({"redirect_uris": [CALLBACK], "token_endpoint_auth_method": "client_secret_post"})).await;
