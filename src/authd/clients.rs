@@ -89,6 +89,11 @@ impl Clients {
         }
         let named = asked.redirect_uris.clone();
         asked.redirect_uris = with_any_port(&named);
+        // Who says nothing gets no secret. A program on somebody's machine cannot keep one, and some send one that they
+        // were given together with their id, which is refused as two ways to authenticate.
+        asked
+            .token_endpoint_auth_method
+            .get_or_insert_with(|| "none".to_owned());
         asked.client_name = asked.client_name.as_deref().map(clean);
         asked.scope = Some(self.catalogue.to_string());
         asked.grant_types = Some(both_grants().iter().map(ToString::to_string).collect());

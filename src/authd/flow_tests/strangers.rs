@@ -212,9 +212,10 @@ async fn a_client_registers_itself_for_this_machine_alone() {
 async fn a_loopback_redirect_without_a_port_fits_any() {
     let server = Server::start().await;
     let asked = ["http://127.0.0.1/callback", "http://[::1]"];
-    let (status, made) = server
-        .register(&json!({"redirect_uris": asked, "token_endpoint_auth_method": "none"}))
-        .await;
+    let (status, made) = server.register(&json!({"redirect_uris": asked})).await;
+    // and who does not ask for a secret gets none
+    assert_eq!(made["token_endpoint_auth_method"], "none");
+    assert_eq!(made.get("client_secret"), None);
     assert_eq!((status, &made["redirect_uris"]), (201, &json!(asked)));
     let id = made["client_id"].as_str().unwrap();
     for (redirect, status) in [
