@@ -1,5 +1,6 @@
 //! One connection: what it has in flight, and when it has taken too long.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
@@ -33,9 +34,15 @@ pub(crate) struct Shared {
 /// How long an answer may still be written, and a closing connection linger, before it is cut.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
-/// Serves one connection to its end.
+/// Bytes of a body that HTTP/2 takes ahead of its reader: a request of an agent is a few hundred …
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// … and all streams of a connection together take no more than a body may have.
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+
+/// Serves one connection to its end; `peer` has a permit for each request that its address may have answered at once.
 pub(crate) async fn serve<S, B>(
     shared: Arc<Shared>,
+    peer: Arc<Semaphore>,
     routes: Routes<S>,
     stream: TcpStream,
     stopping: watch::Receiver<bool>,
@@ -49,11 +56,11 @@ pub(crate) async fn serve<S, B>(
         return;
     }
     let Some(tls) = &shared.tls else {
-        return drive(shared, routes, stream, stopping).await;
+        return drive(shared, peer, routes, stream, stopping).await;
     };
     let handshake = tls.acceptor().accept(stream);
     match tokio::time::timeout(shared.limits.handshake_time, handshake).await {
-        Ok(Ok(stream)) => drive(shared, routes, stream, stopping).await,
+        Ok(Ok(stream)) => drive(shared, peer, routes, stream, stopping).await,
         Ok(Err(error)) => tracing::debug!(%error, "A TLS handshake failed."),
         Err(_) => tracing::debug!("A TLS handshake took too long."),
     }
@@ -61,6 +68,7 @@ pub(crate) async fn serve<S, B>(
 
 async fn drive<S, B, I>(
     shared: Arc<Shared>,
+    peer: Arc<Semaphore>,
     routes: Routes<S>,
     stream: I,
     mut stopping: watch::Receiver<bool>,
@@ -74,7 +82,7 @@ async fn drive<S, B, I>(
     let service = {
         let (shared, activity) = (Arc::clone(&shared), Arc::clone(&activity));
         service_fn(move |request: hyper::Request<Incoming>| {
-            let guard = RequestGuard::enter(&activity, &shared.requests);
+            let guard = RequestGuard::enter(&activity, [&shared.requests, &peer]);
             let (routes, time) = (routes.clone(), shared.limits.request_time);
             async move { Ok::<_, Infallible>(answer(routes, request, guard, time).await) }
         })
@@ -122,42 +130,47 @@ fn http_builder(limits: &ServeLimits) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams_per_connection)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.idle_time)
         .keep_alive_timeout(limits.header_read_time);
     builder
 }
 
-/// What a connection has in flight and since when that has not changed.
+/// What a connection has in flight, and since when.
 #[derive(Debug)]
 struct Activity(Mutex<ActivityState>);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct ActivityState {
-    in_flight: u32,
-    asked_once: bool,
-    changed: Instant,
+    /// When each request began that is not answered to its last byte, oldest first. As many as there are streams.
+    in_flight: BTreeMap<u64, Instant>,
+    requests: u64,
+    idle_since: Instant,
 }
 
 impl Activity {
     const fn begin(now: Instant) -> Self {
         Self(Mutex::new(ActivityState {
-            in_flight: 0,
-            asked_once: false,
-            changed: now,
+            in_flight: BTreeMap::new(),
+            requests: 0,
+            idle_since: now,
         }))
     }
 
-    /// When the connection has taken too long, if nothing changes until then.
+    /// When the connection will have taken too long. The oldest request counts: a stalled one is not kept alive by others
+    /// that come and go beside it.
     fn deadline(&self, limits: &ServeLimits) -> Instant {
-        let state = *self.0.lock();
-        state.changed
-            + match state {
-                ActivityState { in_flight: 1.., .. } => limits.request_time + DRAIN_TIME,
-                ActivityState {
-                    asked_once: false, ..
-                } => limits.header_read_time,
-                ActivityState { .. } => limits.idle_time,
+        let state = self.0.lock();
+        if let Some(oldest) = state.in_flight.values().next() {
+            return *oldest + limits.request_time + DRAIN_TIME;
+        }
+        state.idle_since
+            + if state.requests == 0 {
+                limits.header_read_time
+            } else {
+                limits.idle_time
             }
     }
 
@@ -166,7 +179,7 @@ impl Activity {
     }
 
     fn is_busy(&self) -> bool {
-        self.0.lock().in_flight > 0
+        !self.0.lock().in_flight.is_empty()
     }
 }
 
@@ -174,34 +187,39 @@ impl Activity {
 #[derive(Debug)]
 pub(crate) struct RequestGuard {
     activity: Arc<Activity>,
-    permit: Option<OwnedSemaphorePermit>,
+    number: u64,
+    permits: Option<[OwnedSemaphorePermit; 2]>,
 }
 
 impl RequestGuard {
-    fn enter(activity: &Arc<Activity>, requests: &Arc<Semaphore>) -> Self {
-        {
+    /// Takes a permit of all requests and one of the peer's, or neither.
+    fn enter(activity: &Arc<Activity>, [all, peer]: [&Arc<Semaphore>; 2]) -> Self {
+        let number = {
             let mut state = activity.0.lock();
-            state.in_flight = state.in_flight.saturating_add(1);
-            state.asked_once = true;
-            state.changed = Instant::now();
-        }
+            state.requests += 1;
+            let number = state.requests;
+            state.in_flight.insert(number, Instant::now());
+            number
+        };
+        let take = |from: &Arc<Semaphore>| Arc::clone(from).try_acquire_owned().ok();
         Self {
             activity: Arc::clone(activity),
-            permit: Arc::clone(requests).try_acquire_owned().ok(),
+            number,
+            permits: take(peer).and_then(|of_peer| Some([of_peer, take(all)?])),
         }
     }
 
-    /// Whether the request is within the limit of requests at one time.
+    /// Whether the request is within the limits of requests at one time.
     pub(crate) const fn is_admitted(&self) -> bool {
-        self.permit.is_some()
+        self.permits.is_some()
     }
 }
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
         let mut state = self.activity.0.lock();
-        state.in_flight = state.in_flight.saturating_sub(1);
-        state.changed = Instant::now();
+        state.in_flight.remove(&self.number);
+        state.idle_since = Instant::now();
     }
 }
 
@@ -219,17 +237,29 @@ mod tests {
             start + limits.header_read_time,
             "a connection that never asked has the time of one head"
         );
-        let requests = Arc::new(Semaphore::new(1));
-        let first = RequestGuard::enter(&activity, &requests);
-        let second = RequestGuard::enter(&activity, &requests);
+        let (all, peer) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(1)));
+        let first = RequestGuard::enter(&activity, [&all, &peer]);
+        let late = activity.deadline(&limits);
+        assert!(late >= start + limits.request_time);
+        let second = RequestGuard::enter(&activity, [&all, &peer]);
         assert!(first.is_admitted());
-        assert!(!second.is_admitted(), "one permit, two requests");
-        assert!(activity.deadline(&limits) >= start + limits.request_time);
-        drop((first, second));
+        assert!(!second.is_admitted(), "the peer has one permit");
+        assert_eq!(
+            all.available_permits(),
+            1,
+            "what is refused takes no permit of others"
+        );
+        drop(second);
+        assert_eq!(
+            activity.deadline(&limits),
+            late,
+            "a request that comes and goes does not prolong another"
+        );
+        drop(first);
         assert!(!activity.is_busy());
         assert!(activity.deadline(&limits) >= start + limits.idle_time);
         assert!(
-            RequestGuard::enter(&activity, &requests).is_admitted(),
+            RequestGuard::enter(&activity, [&all, &peer]).is_admitted(),
             "the permit came back"
         );
     }

@@ -9,6 +9,9 @@ pub struct ServeLimits {
     pub connections_per_peer: usize,
     /// Requests at one time, all connections together; more are answered 503.
     pub requests: usize,
+    /// Requests at one time from one address; more are answered 503. Less than [`Self::requests`], so that nobody can
+    /// take all of them.
+    pub requests_per_peer: usize,
     /// Streams at one time on one HTTP/2 connection.
     pub streams_per_connection: u32,
     /// Bytes of a request's head; more is answered 431. At least [`Self::SMALLEST_HEADER_BYTES`].
@@ -41,6 +44,8 @@ impl Default for ServeLimits {
             connections_per_peer: 128,
             // each may hold one answer in memory
             requests: 128,
+            // a quarter: the rest is for others, however slowly somebody asks
+            requests_per_peer: 32,
             // an agent asks a few tools at once
             streams_per_connection: 32,
             // a token is at most 8 KiB

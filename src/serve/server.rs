@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::connection::{self, Shared};
 use crate::error::ServeError;
+use crate::limits::ServeLimits;
 use crate::listener::{ServeSettings, refuse_plain_off_loopback};
 use crate::routes::{BoxError, McpService, Routes};
 use crate::tls::TlsKeeper;
@@ -84,7 +85,7 @@ struct Door<S> {
     shared: Arc<Shared>,
     routes: Routes<S>,
     connections: JoinSet<()>,
-    peers: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    peers: Peers,
     stopping: watch::Sender<bool>,
     refused: u64,
     last_warning: Option<Instant>,
@@ -119,13 +120,12 @@ impl<S> Door<S> {
         if self.connections.len() >= self.shared.limits.connections {
             return self.refuse("limit", self.shared.limits.connections);
         }
-        let Some(place) =
-            PeerPlace::take(&self.peers, peer, self.shared.limits.connections_per_peer)
-        else {
+        let Some(place) = PeerPlace::take(&self.peers, peer, &self.shared.limits) else {
             return self.refuse("limit_per_peer", self.shared.limits.connections_per_peer);
         };
         let serving = connection::serve(
             Arc::clone(&self.shared),
+            Arc::clone(&place.requests),
             self.routes.clone(),
             stream,
             self.stopping.subscribe(),
@@ -184,23 +184,37 @@ impl<S> Door<S> {
     }
 }
 
+type Peers = Arc<Mutex<HashMap<IpAddr, Peer>>>;
+
+/// What one address has taken.
+struct Peer {
+    connections: usize,
+    /// One permit a request that is being answered, on any of its connections.
+    requests: Arc<Semaphore>,
+}
+
 /// One of the connections that a peer may have.
 struct PeerPlace {
-    peers: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    peers: Peers,
     peer: IpAddr,
+    requests: Arc<Semaphore>,
 }
 
 impl PeerPlace {
-    fn take(peers: &Arc<Mutex<HashMap<IpAddr, usize>>>, peer: IpAddr, most: usize) -> Option<Self> {
+    fn take(peers: &Peers, peer: IpAddr, limits: &ServeLimits) -> Option<Self> {
         let mut held = peers.lock();
-        let count = held.entry(peer).or_default();
-        if *count >= most {
+        let taken = held.entry(peer).or_insert_with(|| Peer {
+            connections: 0,
+            requests: Arc::new(Semaphore::new(limits.requests_per_peer)),
+        });
+        if taken.connections >= limits.connections_per_peer {
             return None;
         }
-        *count += 1;
+        taken.connections += 1;
         Some(Self {
             peers: Arc::clone(peers),
             peer,
+            requests: Arc::clone(&taken.requests),
         })
     }
 }
@@ -208,9 +222,9 @@ impl PeerPlace {
 impl Drop for PeerPlace {
     fn drop(&mut self) {
         let mut held = self.peers.lock();
-        if let Some(count) = held.get_mut(&self.peer) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(taken) = held.get_mut(&self.peer) {
+            taken.connections -= 1;
+            if taken.connections == 0 {
                 held.remove(&self.peer);
             }
         }
