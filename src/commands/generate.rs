@@ -8,7 +8,6 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 use glasshouse_core::collector::CollectorSpec;
 use glasshouse_core::metric::{MetricDefinition, ValueType};
-use glasshouse_probe::OWN_METRICS;
 
 use super::small;
 use crate::cli::CommandLine;
@@ -94,9 +93,15 @@ fn metrics() -> String {
     text.push_str("\n## Glasshouse\n");
     section(
         &mut text,
-        "probe",
+        glasshouse_probe::OWN_COLLECTOR,
         "What the probe says of itself.",
-        OWN_METRICS,
+        glasshouse_probe::OWN_METRICS,
+    );
+    section(
+        &mut text,
+        glasshouse_node::OWN_COLLECTOR,
+        "What the node says of itself, and of what it lost.",
+        glasshouse_node::OWN_METRICS,
     );
     text
 }
