@@ -17,6 +17,8 @@ mod eight_steps;
 #[cfg(test)]
 mod floors;
 #[cfg(test)]
+mod policy_schema;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod survival;
