@@ -45,6 +45,8 @@ pub(crate) struct Fake {
     pub(crate) inventory: Mutex<Option<Arc<Inventory>>>,
     /// The windows and metrics that the reader was asked for.
     pub(crate) asked: Mutex<Vec<(Selector, Window)>>,
+    /// Files that are damaged.
+    pub(crate) damaged: Mutex<Vec<String>>,
     /// Calls a grant may make.
     pub(crate) most_calls: AtomicI64,
 }
@@ -59,6 +61,7 @@ impl Fake {
             outcome_down: AtomicBool::new(false),
             seconds: AtomicI64::new(NOW.seconds()),
             series: Mutex::new(series()),
+            damaged: Mutex::default(),
             inventory: Mutex::new(Some(Arc::new(inventory()))),
             asked: Mutex::default(),
             most_calls: AtomicI64::new(i64::MAX),
@@ -330,6 +333,10 @@ impl SampleReader for Fake {
             bytes: 123_456,
             samples: 70_000,
         }])
+    }
+
+    fn damaged(&self) -> Result<Vec<String>, ReadError> {
+        Ok(self.damaged.lock().unwrap().clone())
     }
 }
 

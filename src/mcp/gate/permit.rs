@@ -144,6 +144,14 @@ impl View {
         self.world.samples.coverage()
     }
 
+    /// How many files of the store are damaged.
+    pub(crate) fn damaged_files(&self) -> Result<usize, ReadError> {
+        if !self.has_scope(TELEMETRY_SCOPE) {
+            return Ok(0);
+        }
+        Ok(self.world.samples.damaged()?.len())
+    }
+
     /// What the node is, and how its collectors do. Facts are shown to a token that may read the inventory; any other
     /// gets the host's name alone.
     pub(crate) fn inventory(&self) -> Result<Arc<Inventory>, ReadError> {

@@ -79,6 +79,13 @@ impl Tool for TelemetryHealth {
             Ok(tiers) => answer.tables.push(store_table(&tiers)),
             Err(error) => missing(&mut answer, "the store's coverage", &error),
         }
+        match view.damaged_files() {
+            Ok(0) => {}
+            Ok(count) => answer.notes.push(format!(
+                "{count} files of the store are damaged, as a whole or in part; answers are made from the rest. `glasshouse store stat` on the node names them."
+            )),
+            Err(error) => missing(&mut answer, "damage to the store", &error),
+        }
         match view.latest(&Selector::default()) {
             Ok(latest) => tell_latest(&mut answer, &latest, call.now, view.rows_left() == 0),
             Err(error) => missing(&mut answer, "series", &error),

@@ -295,6 +295,18 @@ fn without_anything_stored_the_tools_say_so() {
 }
 
 #[test]
+fn damage_to_the_store_is_told_without_paths() {
+    let fake = Fake::new();
+    let note = "1 files of the store are damaged";
+    let health = answer(&fake, "telemetry_health", &json!({}));
+    assert!(!health.text.contains(note), "{}", health.text);
+    *fake.damaged.lock().unwrap() = vec!["/var/lib/glasshouse/store/x".to_owned()];
+    let health = answer(&fake, "telemetry_health", &json!({}));
+    assert!(health.text.contains(note), "{}", health.text);
+    assert!(!health.text.contains("/var/lib"), "{}", health.text);
+}
+
+#[test]
 fn a_snapshot_without_the_scope_of_the_inventory_tells_no_facts() {
     let fake = Fake::new();
     let gate = Gate::new(fake.world());

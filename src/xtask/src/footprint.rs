@@ -171,12 +171,16 @@ fn start_exporter() -> anyhow::Result<Option<(Running, SocketAddr)>> {
         return Ok(None);
     }
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let running = Running::start(
-        Command::new(EXPORTER)
-            .arg(format!("--web.listen-address={address}"))
-            .arg("--log.level=error")
-            .stdout(Stdio::null()),
-    )?;
+    let mut command = Command::new(EXPORTER);
+    command
+        .arg(format!("--web.listen-address={address}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    // Debian switches it on; without systemd it would fail and log at each scrape, which is no fair comparison
+    if !Path::new("/run/systemd/private").exists() {
+        command.arg("--no-collector.systemd");
+    }
+    let running = Running::start(&mut command)?;
     let patience = Instant::now() + PATIENCE;
     while scrape(address).is_err() {
         if Instant::now() > patience {
