@@ -35,7 +35,7 @@ pub(crate) fn run(seconds: u32) -> anyhow::Result<()> {
     let binary = project::build_glasshouse(&shell, Profile::Release)?;
     let folder = state_folder()?;
     let state = folder.path().join("state");
-    let collectors = sample_each_second(&binary, &state)?;
+    let sampled = sample_each_second(&binary, &state)?;
     let glasshouse = Running::start(
         Command::new(&binary)
             .args(["up", "--json", "--listen", "127.0.0.1:0", "--state-dir"])
@@ -50,7 +50,7 @@ pub(crate) fn run(seconds: u32) -> anyhow::Result<()> {
     }
     let scrape = exporter.as_ref().map(|(_, address)| *address);
     println!(
-        "measuring {collectors} collectors, each every second, for {seconds} s, after {} s of warm-up",
+        "measuring {sampled}, each every second, for {seconds} s, after {} s of warm-up",
         WARM_UP.as_secs()
     );
     pass(WARM_UP, scrape, &mut watched)?;
@@ -75,8 +75,8 @@ fn state_folder() -> anyhow::Result<tempfile::TempDir> {
     Ok(folder)
 }
 
-/// Makes every collector that has metrics run each second, as the exporter does; returns how many.
-fn sample_each_second(binary: &Path, state: &Path) -> anyhow::Result<usize> {
+/// Makes every collector that has metrics run each second, as the exporter does; returns what will be sampled, in words.
+fn sample_each_second(binary: &Path, state: &Path) -> anyhow::Result<String> {
     let listed = Command::new(binary)
         .args(["collectors", "list", "--json"])
         .output()?;
@@ -105,7 +105,12 @@ fn sample_each_second(binary: &Path, state: &Path) -> anyhow::Result<usize> {
     let drop_ins = state.join("run/probe.d");
     std::fs::create_dir_all(&drop_ins)?;
     std::fs::write(drop_ins.join("footprint.toml"), config)?;
-    Ok(names.len())
+    let series = |collector: &serde_json::Value| collector.get("series")?.as_u64();
+    Ok(format!(
+        "{} collectors with {} series",
+        names.len(),
+        collectors.iter().filter_map(series).sum::<u64>()
+    ))
 }
 
 /// A process that ends when this one is done with it.
