@@ -21,7 +21,8 @@ pub(crate) fn run(arguments: &[String], install: bool) -> anyhow::Result<()> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(project::root()?)
-        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+        .args(["test", "--locked", "--no-fail-fast"])
+        .args((!names_package(for_cargo)).then_some("--workspace"))
         .args(for_cargo)
         .args(["--", "--show-output"])
         .args(for_tests)
@@ -51,6 +52,12 @@ fn split(arguments: &[String]) -> (&[String], &[String]) {
         Some((before, after)) => (before, after.get(1..).unwrap_or_default()),
         None => (arguments, &[]),
     }
+}
+
+/// Whether some packages are asked for by name, and so not all.
+fn names_package(arguments: &[String]) -> bool {
+    let names = |argument: &String| argument.starts_with("-p") || argument.starts_with("--package");
+    arguments.iter().any(names)
 }
 
 /// Reads the output of libtest.
