@@ -5,6 +5,8 @@
 mod support;
 
 #[cfg(test)]
+mod absences;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod collectors;
