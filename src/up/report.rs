@@ -33,9 +33,9 @@ Glasshouse is ready.
   issuer         {issuer}
   state          {folder}
 
-Give the endpoint to an AI agent's client; it opens the sign-in page in your browser:
+Add the endpoint to an AI agent's client as an MCP server over HTTP; it opens the sign-in page in your browser:
 
-  claude mcp add --transport http glasshouse {mcp}
+  {mcp}
 
 For a client that speaks stdio, its command is:
 
