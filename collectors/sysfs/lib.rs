@@ -24,4 +24,4 @@ pub use kept::KeptFile;
 pub use names::{Patterns, unique_names};
 pub use parse::{Fields, finite, malformed, optional, presence, ratio, scaled};
 pub use root::SysRoot;
-pub use spec::Spec;
+pub use spec::{Spec, WorkerSpec};

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use glasshouse_core::collector::{Collector, CollectorSpec};
+use glasshouse_core::collector::{Collector, CollectorSpec, Presence};
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::metric::MetricDefinition;
 use glasshouse_core::options::{OptionDefinition, Options};
 use glasshouse_core::time::Interval;
+use glasshouse_core::worker::Worker;
 
 use crate::root::SysRoot;
 
@@ -62,5 +63,58 @@ impl CollectorSpec for Spec {
 
     fn build(&self, root: &Path, options: &Options) -> Box<dyn Collector> {
         (self.build)(SysRoot::new(root), options)
+    }
+}
+
+/// A collector that runs in a worker.
+#[derive(Debug)]
+pub struct WorkerSpec {
+    /// What it is besides.
+    pub spec: Spec,
+    /// Which worker.
+    pub worker: Worker,
+    /// Whether it is worth a worker, see [`CollectorSpec::look`].
+    pub look: fn(&SysRoot, &Options) -> Presence,
+}
+
+impl CollectorSpec for WorkerSpec {
+    fn name(&self) -> &'static str {
+        self.spec.name
+    }
+
+    fn summary(&self) -> &'static str {
+        self.spec.summary
+    }
+
+    fn metrics(&self) -> &'static [MetricDefinition] {
+        self.spec.metrics
+    }
+
+    fn facts(&self) -> &'static [FactDefinition] {
+        self.spec.facts
+    }
+
+    fn options(&self) -> &'static [OptionDefinition] {
+        self.spec.options
+    }
+
+    fn default_interval(&self) -> Interval {
+        self.spec.default_interval()
+    }
+
+    fn needs(&self) -> &'static str {
+        self.spec.needs
+    }
+
+    fn worker(&self) -> Option<Worker> {
+        Some(self.worker)
+    }
+
+    fn look(&self, root: &Path, options: &Options) -> Presence {
+        (self.look)(&SysRoot::new(root), options)
+    }
+
+    fn build(&self, root: &Path, options: &Options) -> Box<dyn Collector> {
+        self.spec.build(root, options)
     }
 }

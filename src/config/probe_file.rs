@@ -119,6 +119,9 @@ fn build_collector(spec: &'static dyn CollectorSpec, table: Table<'_>) -> Collec
                     Some(Meaning::Integer(number)) => {
                         options.with(definition.name, OptionValue::Integer(number))
                     }
+                    Some(Meaning::Text(text)) => {
+                        options.with(definition.name, OptionValue::Text(text))
+                    }
                     Some(Meaning::TextList(texts)) => {
                         options.with(definition.name, OptionValue::TextList(texts))
                     }
@@ -157,6 +160,8 @@ fn option_key(definition: &OptionDefinition) -> Key {
     let (kind, text) = match definition.default {
         OptionDefault::Bool(on) => (Kind::Switch, on.to_string()),
         OptionDefault::Integer(number) => (Kind::Integer(0, i64::MAX), number.to_string()),
+        OptionDefault::Text(text) => (Kind::Text, toml::Value::from(text).to_string()),
+        OptionDefault::Tables(_) => (Kind::TextList, "[]".to_owned()),
         OptionDefault::TextList(texts) => {
             let items: Vec<toml::Value> = texts.iter().map(|text| (*text).into()).collect();
             (Kind::TextList, toml::Value::Array(items).to_string())

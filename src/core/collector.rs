@@ -5,12 +5,15 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::condition::Condition;
 use crate::fact::FactDefinition;
 use crate::failure::{CollectError, FailureReason};
+use crate::log::LogEntry;
 use crate::metric::MetricDefinition;
 use crate::options::{OptionDefinition, Options};
 use crate::sample::Value;
 use crate::time::Interval;
+use crate::worker::Worker;
 
 /// The static description of a collector, an entry of its family's list.
 pub trait CollectorSpec: Sync + fmt::Debug {
@@ -39,6 +42,18 @@ pub trait CollectorSpec: Sync + fmt::Debug {
     /// What it needs beyond world-readable files, e.g. `CAP_DAC_READ_SEARCH`; empty where nothing.
     fn needs(&self) -> &'static str {
         ""
+    }
+
+    /// The process that it runs in, where its source may hang or comes from a network; `None` is the probe itself.
+    fn worker(&self) -> Option<Worker> {
+        None
+    }
+
+    /// Whether it is worth a worker: a look that cannot hang, at names below `root` and at the settings, never at a
+    /// device. A worker is started only where one of its collectors says [`Presence::Present`].
+    fn look(&self, root: &Path, options: &Options) -> Presence {
+        let _ = (root, options);
+        Presence::Present
     }
 
     /// Builds the reader over the machine below `root` (`/`, or a captured tree). Touches nothing yet.
@@ -79,4 +94,15 @@ pub trait SampleWriter {
 
     /// A part of the source that could not be read; the rest goes on.
     fn failure(&mut self, error: CollectError);
+
+    /// A call that may hang begins: the deadline of a run counts from here, and if it passes, this call is named.
+    fn calling(&mut self, call: &'static str) {
+        let _ = call;
+    }
+
+    /// Something that is wrong right now. A run states all that hold; what the next run does not state is over.
+    fn condition(&mut self, condition: Condition);
+
+    /// An entry of a log that has not been said since the collector was built.
+    fn log(&mut self, entry: LogEntry);
 }

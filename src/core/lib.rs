@@ -7,13 +7,16 @@
 pub mod access;
 pub mod audit;
 pub mod collector;
+pub mod condition;
 pub mod fact;
 pub mod failure;
 pub mod identity;
 pub mod labels;
+pub mod log;
 pub mod metric;
 pub mod options;
 pub mod reader;
 pub mod sample;
 pub mod text;
 pub mod time;
+pub mod worker;

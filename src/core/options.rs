@@ -18,8 +18,12 @@ pub enum OptionDefault {
     Bool(bool),
     /// A whole number.
     Integer(i64),
+    /// A text; empty where nothing is written.
+    Text(&'static str),
     /// A list of texts.
     TextList(&'static [&'static str]),
+    /// Named tables, `[collectors.<collector>.<setting>.<name>]`, each with these settings; none by default.
+    Tables(&'static [OptionDefinition]),
 }
 
 /// A written setting.
@@ -29,12 +33,16 @@ pub enum OptionValue {
     Bool(bool),
     /// A whole number.
     Integer(i64),
+    /// A text.
+    Text(String),
     /// A list of texts.
     TextList(Vec<String>),
+    /// Named tables, sorted by name.
+    Tables(Vec<(String, Options)>),
 }
 
 /// The settings of one collector: what was written over what is default. The config loader has checked keys and types.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options(Vec<(&'static str, OptionValue)>);
 
 impl Options {
@@ -67,6 +75,24 @@ impl Options {
         }
     }
 
+    /// A text; empty where the setting is another or unknown.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        match self.get(name) {
+            Some(OptionValue::Text(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// Named tables; none where the setting is another or unknown.
+    #[must_use]
+    pub fn tables(&self, name: &str) -> &[(String, Self)] {
+        match self.get(name) {
+            Some(OptionValue::Tables(tables)) => tables,
+            _ => &[],
+        }
+    }
+
     /// A switch; off where the setting is another or unknown.
     #[must_use]
     pub fn is_on(&self, name: &str) -> bool {
@@ -95,6 +121,8 @@ impl OptionDefault {
         match self {
             Self::Bool(switch) => OptionValue::Bool(switch),
             Self::Integer(number) => OptionValue::Integer(number),
+            Self::Text(text) => OptionValue::Text(text.to_owned()),
+            Self::Tables(_) => OptionValue::Tables(Vec::new()),
             Self::TextList(texts) => {
                 OptionValue::TextList(texts.iter().map(|text| (*text).to_owned()).collect())
             }

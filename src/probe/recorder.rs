@@ -1,8 +1,10 @@
 //! Takes what a collector says in one run and makes payloads of it.
 
 use glasshouse_core::collector::{Presence, SampleWriter};
+use glasshouse_core::condition::Condition;
 use glasshouse_core::fact::{Fact, FactDefinition};
 use glasshouse_core::failure::{CollectError, FailureReason};
+use glasshouse_core::log::LogEntry;
 use glasshouse_core::metric::{MetricDefinition, ValueType};
 use glasshouse_core::reader::{CollectorState, SeriesInfo};
 use glasshouse_core::sample::{Quality, Value};
@@ -245,6 +247,14 @@ impl SampleWriter for Recorder {
         if self.failure.is_none() {
             self.failure = Some((error.reason, error.to_string()));
         }
+    }
+
+    fn condition(&mut self, condition: Condition) {
+        let _ = condition;
+    }
+
+    fn log(&mut self, entry: LogEntry) {
+        let _ = entry;
     }
 }
 

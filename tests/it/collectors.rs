@@ -32,13 +32,14 @@ impl SampleWriter for Series {
     fn failure(&mut self, error: CollectError) {
         self.failures.push(error);
     }
+
+    fn condition(&mut self, _: glasshouse_core::condition::Condition) {}
+
+    fn log(&mut self, _: glasshouse_core::log::LogEntry) {}
 }
 
 fn families() -> impl Iterator<Item = &'static dyn CollectorSpec> {
-    glasshouse_performance::COLLECTORS
-        .iter()
-        .chain(glasshouse_power::COLLECTORS)
-        .copied()
+    glasshouse_performance::collectors().chain(glasshouse_power::COLLECTORS.iter().copied())
 }
 
 /// `hw.temperature` comes from two collectors: together they must not write one series twice.

@@ -43,6 +43,8 @@ const ROOMS: &[Room] = &[
         knows_in_tests: &["sysfs"],
         ..room(1, "glasshouse-power", &["core", "sysfs"])
     },
+    room(1, "glasshouse-gpu", &["core"]),
+    room(1, "glasshouse-bmc", &["core"]),
     room(2, "glasshouse-authd", &["core"]),
     room(2, "glasshouse-mcp", &["core"]),
     Room {
@@ -63,7 +65,9 @@ const ROOMS: &[Room] = &[
                 "audit",
                 "auth",
                 "authd",
+                "bmc",
                 "core",
+                "gpu",
                 "mcp",
                 "node",
                 "performance",

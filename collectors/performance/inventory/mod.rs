@@ -7,13 +7,16 @@ mod host;
 mod interfaces;
 mod processors;
 
-use glasshouse_core::collector::{Collector, Presence, SampleWriter};
+use glasshouse_core::collector::{Collector, CollectorSpec, Presence, SampleWriter};
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::CollectError;
 use glasshouse_core::options::Options;
 use glasshouse_sysfs::{Spec, SysRoot};
 
-pub(crate) static INVENTORY: Spec = Spec {
+/// The collectors of what the machine is.
+pub(crate) static COLLECTORS: &[&dyn CollectorSpec] = &[&INVENTORY];
+
+static INVENTORY: Spec = Spec {
     name: "inventory",
     summary: "What the machine is: kernel, firmware, processors, memory, disks, network interfaces.",
     metrics: &[],

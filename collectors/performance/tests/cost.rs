@@ -39,6 +39,10 @@ impl SampleWriter for Counter {
     }
 
     fn failure(&mut self, _: CollectError) {}
+
+    fn condition(&mut self, _: glasshouse_core::condition::Condition) {}
+
+    fn log(&mut self, _: glasshouse_core::log::LogEntry) {}
 }
 
 /// What this thread has run so far: nanoseconds are the first word of the file.
@@ -56,10 +60,8 @@ fn cost_of_a_run() {
         "collector", "samples", "facts", "µs a run", "µs a second"
     );
     let mut sum = 0.0;
-    for spec in glasshouse_performance::COLLECTORS
-        .iter()
-        .chain(glasshouse_power::COLLECTORS)
-    {
+    let power = glasshouse_power::COLLECTORS.iter().copied();
+    for spec in glasshouse_performance::collectors().chain(power) {
         let mut collector = spec.build(Path::new("/"), &Options::defaults(spec.options()));
         let mut counter = Counter::default();
         collector.collect(&mut counter).ok();

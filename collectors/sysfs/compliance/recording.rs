@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use glasshouse_core::collector::{Collector, CollectorSpec, Presence, SampleWriter};
+use glasshouse_core::condition::Condition;
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::{CollectError, FailureReason};
+use glasshouse_core::log::LogEntry;
 use glasshouse_core::metric::{MetricDefinition, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
@@ -22,6 +24,10 @@ pub struct Recording {
     pub facts: Vec<(&'static FactDefinition, String, String)>,
     /// Failures of parts.
     pub failures: Vec<CollectError>,
+    /// What is wrong.
+    pub conditions: Vec<Condition>,
+    /// Entries of logs.
+    pub entries: Vec<LogEntry>,
 }
 
 /// One sample as written.
@@ -51,6 +57,8 @@ impl Recording {
             samples: Vec::new(),
             facts: Vec::new(),
             failures: Vec::new(),
+            conditions: Vec::new(),
+            entries: Vec::new(),
         }
     }
 
@@ -236,5 +244,13 @@ impl SampleWriter for Recording {
 
     fn failure(&mut self, error: CollectError) {
         self.failures.push(error);
+    }
+
+    fn condition(&mut self, condition: Condition) {
+        self.conditions.push(condition);
+    }
+
+    fn log(&mut self, entry: LogEntry) {
+        self.entries.push(entry);
     }
 }

@@ -132,10 +132,9 @@ struct Ours(Vec<RecordedSample>);
 
 impl Ours {
     fn read(root: &Path) -> Self {
-        let specs = glasshouse_performance::COLLECTORS
-            .iter()
-            .chain(glasshouse_power::COLLECTORS);
-        let recordings = specs.map(|spec| -> Recording { record(*spec, root) });
+        let specs = glasshouse_performance::collectors()
+            .chain(glasshouse_power::COLLECTORS.iter().copied());
+        let recordings = specs.map(|spec| -> Recording { record(spec, root) });
         Self(recordings.flat_map(|recording| recording.samples).collect())
     }
 

@@ -9,8 +9,8 @@ use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
 use glasshouse_sysfs::{Patterns, Spec, SysRoot, malformed, optional, scaled, stable_device};
 
+use super::interface::EXCLUDE;
 use crate::labels::INTERFACE;
-use crate::network::EXCLUDE;
 
 pub(crate) static NETWORK_LINK: Spec = Spec {
     name: "network_link",

@@ -1,0 +1,7 @@
+//! Floor 1: collectors of baseboard management controllers (BMCs), by IPMI and by Redfish. Only this room knows
+//! ipmi-rs and nv-redfish.
+
+use glasshouse_core::collector::CollectorSpec;
+
+/// The collectors of this family, in the order in which they are listed.
+pub static COLLECTORS: &[&dyn CollectorSpec] = &[];

@@ -1,0 +1,52 @@
+//! Conditions: what a collector knows to be wrong right now, not with a number but with its source.
+
+use crate::text::Untrusted;
+
+/// How much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Look at it within days.
+    Warning,
+    /// Look at it now.
+    Critical,
+}
+
+impl Severity {
+    /// Every severity, in the order of their stored numbers.
+    pub const ALL: &[Self] = &[Self::Info, Self::Warning, Self::Critical];
+
+    /// The word for it in answers and files.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// From the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|severity| severity.word() == word)
+    }
+}
+
+/// Something that is wrong as long as a collector says so: each run states all that hold, and one that is not stated
+/// any more is over. `node` makes events of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// The cause code: lower case, `subject.fault`, e.g. `bmc.unresponsive`, `gpu.driver_wedged`.
+    pub cause: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Which component, as facts name it: `bmc`, `gpu/0`, `disk/nvme0n1`.
+    pub component: Untrusted,
+    /// What was seen, one sentence with numbers.
+    pub detail: Untrusted,
+}
