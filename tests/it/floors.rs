@@ -43,7 +43,10 @@ const ROOMS: &[Room] = &[
         knows_in_tests: &["sysfs"],
         ..room(1, "glasshouse-power", &["core", "sysfs"])
     },
-    room(1, "glasshouse-gpu", &["core"]),
+    Room {
+        knows_in_tests: &["fake-nvml", "sysfs"],
+        ..room(1, "glasshouse-gpu", &["core", "sysfs"])
+    },
     room(1, "glasshouse-bmc", &["core"]),
     room(2, "glasshouse-authd", &["core"]),
     room(2, "glasshouse-mcp", &["core"]),
@@ -81,11 +84,13 @@ const ROOMS: &[Room] = &[
         )
     },
     room(OUTSIDE, "glasshouse-sim", &[]),
+    room(OUTSIDE, "glasshouse-fake-nvml", &[]),
     room(OUTSIDE, "xtask", &[]),
 ];
 
 /// Edges within one floor, each with its reason above.
 const SAME_FLOOR: &[(&str, &str)] = &[
+    ("glasshouse-gpu", "glasshouse-sysfs"),
     ("glasshouse-performance", "glasshouse-sysfs"),
     ("glasshouse-power", "glasshouse-sysfs"),
 ];
@@ -132,6 +137,8 @@ const WALLS: &[Wall] = &[
     // errors without a type belong to the roof
     wall("anyhow", &["glasshouse", "sim", "xtask"], &[]),
     wall("sysinfo", &["sysfs"], &[]),
+    wall("nvml-wrapper", &["gpu"], &[]),
+    wall("nvml-wrapper-sys", &["gpu"], &[]),
     wall("clap", &["glasshouse", "xtask"], &[]),
     wall("miette", &["glasshouse", "policies"], &[]),
     wall("toml", &["glasshouse"], &[]),
