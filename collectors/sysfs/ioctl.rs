@@ -1,6 +1,6 @@
 //! The door to ioctls: the few requests that read and change nothing, each built here field by field.
 //!
-//! [`DeviceRequest`] is the whole list, [`ALLOWED`] says it for people. No function takes an opcode, a command or a path.
+//! [`DeviceRequest`] is the whole list. No function takes an opcode, a command or a path.
 //! In a captured tree no device is asked: its answer is the file `answers/<device>/<request>`, the bytes as the device
 //! gave them.
 //!
@@ -24,178 +24,17 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use crate::buffer::ReadBuffer;
 use crate::parse::malformed;
+use crate::requests::{DeviceRequest, NAME_BYTES};
 use crate::root::{SysRoot, machine_path, os_error};
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("the layouts below are those of machines with 64 bits");
 
-/// A request to a device that reads and changes nothing. There is no other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum DeviceRequest {
-    /// SMART / Health Information of an NVMe controller (`nvme0`): 512 bytes.
-    NvmeSmartLog,
-    /// What an ATA disk (`sda`) says of itself: 512 bytes. Has its serial number in bytes 20 to 39.
-    AtaIdentify,
-    /// The SMART attributes of an ATA disk: 512 bytes.
-    AtaSmartData,
-    /// Below which values its SMART attributes count as failed: 512 bytes.
-    AtaSmartThresholds,
-    /// Driver and firmware of a network interface: `struct ethtool_drvinfo`.
-    EthtoolDriver,
-    /// Speed, port and possible modes of a network interface: `struct ethtool_link_settings` and its masks.
-    EthtoolLinkSettings,
-    /// Names of what the driver of a network interface counts: 32 bytes each.
-    EthtoolStatisticNames,
-    /// What the driver of a network interface counted: 8 bytes each, in the order of the names.
-    EthtoolStatistics,
-    /// Which error correction a link uses: `struct ethtool_fecparam`.
-    EthtoolFec,
-    /// Which kind of memory the plugged-in module has: `struct ethtool_modinfo`.
-    EthtoolModuleInfo,
-    /// The memory of the plugged-in module, with its diagnostics.
-    EthtoolModuleMemory,
-}
-
-/// What one request is on the wire, for people who judge what can be sent.
-#[derive(Debug)]
-pub struct AllowedRequest {
-    /// The request.
-    pub request: DeviceRequest,
-    /// The ioctl that carries it.
-    pub ioctl: &'static str,
-    /// The command inside it, as its specification names it.
-    pub command: &'static str,
-    /// What it is sent to.
-    pub devices: &'static str,
-    /// The right that the kernel wants for it; empty where none.
-    pub capability: &'static str,
-}
-
-/// Every request that can be sent.
-pub static ALLOWED: &[AllowedRequest] = &[
-    allowed(
-        DeviceRequest::NvmeSmartLog,
-        NVME,
-        "Get Log Page (02h), log 02h SMART / Health Information, asynchronous event retained",
-    ),
-    allowed(
-        DeviceRequest::AtaIdentify,
-        ATA,
-        "ATA PASS-THROUGH (16), PIO data-in: IDENTIFY DEVICE (ECh)",
-    ),
-    allowed(
-        DeviceRequest::AtaSmartData,
-        ATA,
-        "ATA PASS-THROUGH (16), PIO data-in: SMART READ DATA (B0h/D0h)",
-    ),
-    allowed(
-        DeviceRequest::AtaSmartThresholds,
-        ATA,
-        "ATA PASS-THROUGH (16), PIO data-in: SMART READ THRESHOLDS (B0h/D1h)",
-    ),
-    allowed(
-        DeviceRequest::EthtoolDriver,
-        ETHTOOL,
-        "ETHTOOL_GDRVINFO (03h)",
-    ),
-    allowed(
-        DeviceRequest::EthtoolLinkSettings,
-        ETHTOOL,
-        "ETHTOOL_GLINKSETTINGS (4Ch)",
-    ),
-    allowed(
-        DeviceRequest::EthtoolStatisticNames,
-        ETHTOOL,
-        "ETHTOOL_GSSET_INFO (37h), ETHTOOL_GSTRINGS (1Bh) of ETH_SS_STATS",
-    ),
-    allowed(
-        DeviceRequest::EthtoolStatistics,
-        ETHTOOL,
-        "ETHTOOL_GSSET_INFO (37h) of ETH_SS_STATS, ETHTOOL_GSTATS (1Dh)",
-    ),
-    allowed(
-        DeviceRequest::EthtoolFec,
-        ETHTOOL,
-        "ETHTOOL_GFECPARAM (50h)",
-    ),
-    allowed(
-        DeviceRequest::EthtoolModuleInfo,
-        MODULE,
-        "ETHTOOL_GMODULEINFO (42h)",
-    ),
-    allowed(
-        DeviceRequest::EthtoolModuleMemory,
-        MODULE,
-        "ETHTOOL_GMODULEINFO (42h), ETHTOOL_GMODULEEEPROM (43h)",
-    ),
-];
-
-/// An ioctl, its devices, and the right that it wants.
-type Carrier = [&'static str; 3];
-const NVME: Carrier = ["NVME_IOCTL_ADMIN_CMD", "/dev/nvme*", "CAP_SYS_ADMIN"];
-const ATA: Carrier = ["SG_IO", "/dev/sd*", "CAP_SYS_RAWIO"];
-const ETHTOOL: Carrier = ["SIOCETHTOOL", "network interfaces", ""];
-const MODULE: Carrier = ["SIOCETHTOOL", "network interfaces", "CAP_NET_ADMIN"];
-
-const fn allowed(
-    request: DeviceRequest,
-    [ioctl, devices, capability]: Carrier,
-    command: &'static str,
-) -> AllowedRequest {
-    AllowedRequest {
-        request,
-        ioctl,
-        command,
-        devices,
-        capability,
-    }
-}
-
-impl DeviceRequest {
-    /// Its name, as that of the file with its answer in a captured tree.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::NvmeSmartLog => "smart_log",
-            Self::AtaIdentify => "identify",
-            Self::AtaSmartData => "smart_data",
-            Self::AtaSmartThresholds => "smart_thresholds",
-            Self::EthtoolDriver => "driver",
-            Self::EthtoolLinkSettings => "link_settings",
-            Self::EthtoolStatisticNames => "statistic_names",
-            Self::EthtoolStatistics => "statistics",
-            Self::EthtoolFec => "fec",
-            Self::EthtoolModuleInfo => "module_info",
-            Self::EthtoolModuleMemory => "module_memory",
-        }
-    }
-
-    /// Whether a name can be that of a device which takes it.
-    fn takes(self, device: &str) -> bool {
-        let numbered = |stem: &str, is_digit: fn(&u8) -> bool| {
-            device
-                .strip_prefix(stem)
-                .is_some_and(|number| !number.is_empty() && number.as_bytes().iter().all(is_digit))
-        };
-        match self {
-            Self::NvmeSmartLog => numbered("nvme", u8::is_ascii_digit),
-            Self::AtaIdentify | Self::AtaSmartData | Self::AtaSmartThresholds => {
-                numbered("sd", u8::is_ascii_lowercase)
-            }
-            _ => {
-                (1..NAME_BYTES).contains(&device.len())
-                    && ![".", ".."].contains(&device)
-                    && !device.bytes().any(|byte| byte == b'/' || byte <= b' ')
-            }
-        }
-    }
-}
-
 impl SysRoot {
     /// Asks a device, or takes the recorded answer of a captured tree.
     ///
     /// # Errors
-    /// [`CollectError`] that names the device: missing, denied without the right in [`ALLOWED`], unsupported where the
+    /// [`CollectError`] that names the device: missing, denied without the right in [`crate::ALLOWED`], unsupported where the
     /// device or its driver does not know the request, malformed where the answer is too long.
     pub fn ask(&self, request: DeviceRequest, device: &str) -> Result<Vec<u8>, CollectError> {
         if !request.takes(device) {
@@ -523,9 +362,6 @@ struct InterfaceRequest {
 }
 const _: () = assert!(size_of::<InterfaceRequest>() == 40);
 
-/// `IFNAMSIZ`, with the zero at the end.
-const NAME_BYTES: usize = 16;
-
 /// Names or numbers of one interface: a card with 250 queues counts 10,000 things with 32 bytes of name.
 const MOST_ANSWER_BYTES: usize = 2 << 20;
 
@@ -730,25 +566,26 @@ fn module_memory(name: &[u8]) -> Result<Vec<u8>, Refusal> {
     Ok(region.taken(HEADER_BYTES, length))
 }
 
+/// What the kernel says of its clock, and in which state it is: `adjtimex`(2) with no mode bit set, which only asks. It is
+/// no ioctl, but no safe library has it either.
+pub(crate) fn adjtimex() -> rustix::io::Result<(libc::timex, i32)> {
+    // SAFETY: `timex` is a C struct of numbers, for which all zeros are valid.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live and writable `timex`; its `modes` are 0, so the kernel does nothing but write it.
+    let outcome = unsafe { libc::adjtimex(&raw mut state) };
+    if outcome < 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+    }
+    Ok((state, outcome))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::path::Path;
 
     use super::*;
-
-    #[test]
-    fn every_request_is_told_once_and_has_a_name() {
-        let requests: BTreeSet<_> = ALLOWED.iter().map(|one| one.request).collect();
-        let words: BTreeSet<_> = ALLOWED.iter().map(|one| one.request.word()).collect();
-        assert_eq!(
-            (requests.len(), words.len()),
-            (ALLOWED.len(), ALLOWED.len())
-        );
-        // the last variant has the highest number: one that is missing above would show here
-        let last = DeviceRequest::EthtoolModuleMemory as usize;
-        assert_eq!(ALLOWED.len(), last + 1);
-    }
+    use crate::requests::ALLOWED;
 
     #[test]
     fn commands_to_disks_read_one_block_by_pio() {

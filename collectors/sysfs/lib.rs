@@ -6,6 +6,7 @@
 
 mod buffer;
 mod capacity;
+mod clock;
 #[cfg(feature = "compliance")]
 pub mod compliance;
 mod devices;
@@ -16,19 +17,20 @@ mod names;
 mod parse;
 mod records;
 mod registers;
+mod requests;
 mod root;
 mod spec;
 
 pub use buffer::ReadBuffer;
 pub use capacity::{Capacity, capacity};
+pub use clock::{ClockState, clock_state};
 pub use devices::stable_device;
 pub use host::architecture;
-pub use ioctl::{ALLOWED, AllowedRequest, DeviceRequest};
-pub use ioctl::{ClockState, clock_state};
 pub use kept::KeptFile;
 pub use names::{Patterns, unique_names};
 pub use parse::{Fields, finite, malformed, optional, presence, ratio, scaled};
 pub use records::{Record, RecordFile};
 pub use registers::{Register, read_register};
+pub use requests::{ALLOWED, AllowedRequest, DeviceRequest};
 pub use root::SysRoot;
 pub use spec::{Spec, WorkerSpec};
