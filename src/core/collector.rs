@@ -49,6 +49,16 @@ pub trait CollectorSpec: Sync + fmt::Debug {
         None
     }
 
+    /// The cause code of the condition that the probe raises while the collector hangs: it says whose fault a call is
+    /// that does not come back.
+    fn hang_cause(&self) -> &'static str {
+        match self.worker() {
+            Some(Worker::Gpu) => "gpu.driver_wedged",
+            Some(Worker::Ipmi | Worker::Bmc) => "bmc.unresponsive",
+            Some(Worker::Drives) | None => "collector.stalled",
+        }
+    }
+
     /// Whether it is worth a worker: a look that cannot hang, at names below `root` and at the settings, never at a
     /// device. A worker is started only where one of its collectors says [`Presence::Present`].
     fn look(&self, root: &Path, options: &Options) -> Presence {
