@@ -152,6 +152,8 @@ impl Ingest {
                     self.sheet.touch();
                 }
             }
+            // nobody keeps them yet
+            Ok(Message::Conditions { .. } | Message::Log { .. }) => {}
             Err(error) => self.losses.message(&Chain(&error)),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use glasshouse_core::text::Untrusted;
 use glasshouse_core::time::{BootTime, Interval, Moment, Timestamp};
 
 use crate::error::WireError;
@@ -27,6 +28,12 @@ pub(crate) fn name(text: String, field: &'static str) -> Result<String, WireErro
         return Err(out_of_bounds(field));
     }
     Ok(text)
+}
+
+/// A text that a machine chose: anything, but no longer than is kept.
+pub(crate) fn text(text: &str, field: &'static str) -> Result<Untrusted, WireError> {
+    at_most(text.len(), Untrusted::MOST_BYTES, field)?;
+    Ok(Untrusted::new(text))
 }
 
 pub(crate) fn series_number(number: u32, field: &'static str) -> Result<u32, WireError> {

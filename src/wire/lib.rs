@@ -33,6 +33,7 @@ mod bounds;
 mod error;
 mod frame;
 mod message;
+mod notice;
 mod proto;
 mod reader;
 
@@ -43,4 +44,5 @@ pub use message::{
     Batch, Heartbeat, MOST_COLLECTORS, MOST_DEFINITIONS, MOST_FACTS, MOST_SAMPLES, Message,
     SampleRow, SeriesDefinition,
 };
+pub use notice::{MOST_CONDITIONS, MOST_LOG_ENTRIES};
 pub use reader::{Frame, FrameReader, ReaderCounts, Step};

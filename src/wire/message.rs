@@ -6,9 +6,11 @@
 
 use std::time::Duration;
 
+use glasshouse_core::condition::Condition;
 use glasshouse_core::fact::Fact;
 use glasshouse_core::failure::FailureReason;
 use glasshouse_core::labels::Labels;
+use glasshouse_core::log::LogEntry;
 use glasshouse_core::metric::{Audience, MetricKind};
 use glasshouse_core::reader::{CollectorState, CollectorStatus, SeriesInfo};
 use glasshouse_core::sample::{Quality, Value};
@@ -18,9 +20,11 @@ use prost::Message as _;
 
 use crate::batch::{BatchEncoder, batch_in};
 use crate::bounds::{
-    MOST_NAME, at_most, interval, moment, name, nanos, out_of_bounds, pick, position, series_number,
+    MOST_NAME, at_most, interval, moment, name, nanos, out_of_bounds, pick, position,
+    series_number, text,
 };
 use crate::error::WireError;
+use crate::notice::{conditions_in, conditions_out, log_in, log_out};
 use crate::proto::{self, Kind};
 
 /// The most samples of one batch: what one collector may have series.
@@ -58,6 +62,21 @@ pub enum Message {
     Status(Vec<CollectorStatus>),
     /// The probe is alive.
     Heartbeat(Heartbeat),
+    /// All that one collector knows to be wrong right now, in place of what it said before; none where all is over.
+    /// Sent on change, and again once in a while.
+    Conditions {
+        /// The collector.
+        collector: String,
+        /// At most [`MOST_CONDITIONS`](crate::MOST_CONDITIONS).
+        conditions: Vec<Condition>,
+    },
+    /// New entries of logs that one collector follows. After a restart some may come again.
+    Log {
+        /// The collector.
+        collector: String,
+        /// At most [`MOST_LOG_ENTRIES`](crate::MOST_LOG_ENTRIES).
+        entries: Vec<LogEntry>,
+    },
 }
 
 /// The number by which batches of this run call a series.
@@ -118,6 +137,11 @@ impl Message {
                 queued_batches: heartbeat.queued_batches,
                 queued_bytes: heartbeat.queued_bytes,
             }),
+            Self::Conditions {
+                collector,
+                conditions,
+            } => Kind::Conditions(conditions_out(collector, conditions)),
+            Self::Log { collector, entries } => Kind::Log(log_out(collector, entries)),
         };
         proto::Envelope { kind: Some(kind) }.encode_to_vec()
     }
@@ -159,6 +183,17 @@ impl Message {
                 queued_batches: heartbeat.queued_batches,
                 queued_bytes: heartbeat.queued_bytes,
             })),
+            Kind::Conditions(message) => {
+                let (collector, conditions) = conditions_in(message)?;
+                Ok(Self::Conditions {
+                    collector,
+                    conditions,
+                })
+            }
+            Kind::Log(message) => {
+                let (collector, entries) = log_in(message)?;
+                Ok(Self::Log { collector, entries })
+            }
         }
     }
 }
@@ -223,16 +258,10 @@ fn fact_out(fact: &Fact) -> proto::Fact {
 }
 
 fn fact_in(fact: &proto::Fact) -> Result<Fact, WireError> {
-    at_most(
-        fact.component.len(),
-        Untrusted::MOST_BYTES,
-        "fact.component",
-    )?;
-    at_most(fact.value.len(), Untrusted::MOST_BYTES, "fact.value")?;
     Ok(Fact {
-        component: Untrusted::new(&fact.component),
+        component: text(&fact.component, "fact.component")?,
         key: name(fact.key.clone(), "fact.key")?,
-        value: Untrusted::new(&fact.value),
+        value: text(&fact.value, "fact.value")?,
     })
 }
 
@@ -260,11 +289,6 @@ fn status_out(status: &CollectorStatus) -> proto::Collector {
 fn status_in(status: proto::Collector) -> Result<CollectorStatus, WireError> {
     let reason = u8::try_from(status.reason).map_err(|_| out_of_bounds("collector.reason"))?;
     let reason = FailureReason::from_code(reason);
-    at_most(
-        status.detail.len(),
-        Untrusted::MOST_BYTES,
-        "collector.detail",
-    )?;
     Ok(CollectorStatus {
         name: name(status.name, "collector.name")?,
         interval: interval(status.interval_nanos, "collector.interval")?,
@@ -276,7 +300,7 @@ fn status_in(status: proto::Collector) -> Result<CollectorStatus, WireError> {
             4 => CollectorState::Disabled,
             _ => return Err(out_of_bounds("collector.state")),
         },
-        detail: Untrusted::new(&status.detail),
+        detail: text(&status.detail, "collector.detail")?,
         last_run: moment(status.last_run_nanos, 0, "collector.last_run")?.wall,
         duration: Duration::from_nanos(status.duration_nanos),
         series: status.series,

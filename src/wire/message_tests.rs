@@ -1,3 +1,5 @@
+use glasshouse_core::condition::Severity;
+use glasshouse_core::log::{LogSource, MOST_RAW_BYTES};
 use glasshouse_core::time::{BootTime, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -80,6 +82,35 @@ fn status() -> impl Strategy<Value = CollectorStatus> {
     )
 }
 
+fn condition() -> impl Strategy<Value = Condition> {
+    let all = (0..Severity::ALL.len()).prop_map(|index| Severity::ALL[index]);
+    ("[a-z.]{1,40}", all, any::<String>(), any::<String>()).prop_map(
+        |(cause, severity, component, detail)| Condition {
+            cause,
+            severity,
+            component: Untrusted::new(&component),
+            detail: Untrusted::new(&detail),
+        },
+    )
+}
+
+fn entry() -> impl Strategy<Value = LogEntry> {
+    let source = (0..LogSource::ALL.len()).prop_map(|index| LogSource::ALL[index]);
+    let time = proptest::option::of(0..=i64::MAX);
+    let raw = vec(any::<u8>(), 0..=MOST_RAW_BYTES);
+    (source, time, any::<[String; 3]>(), raw).prop_map(|(source, at, texts, raw)| LogEntry {
+        source,
+        origin: Untrusted::new(&texts[0]),
+        id: Untrusted::new(&texts[1]),
+        at: at.map(Timestamp::from_nanos),
+        severity: Severity::Warning,
+        code: Untrusted::new("xid.79"),
+        component: Untrusted::new("gpu/0"),
+        text: Untrusted::new(&texts[2]),
+        raw,
+    })
+}
+
 fn message() -> impl Strategy<Value = Message> {
     let fact =
         ("[a-z/0-9]{1,20}", "[a-z.]{1,20}", any::<String>()).prop_map(|(part, key, value)| Fact {
@@ -105,6 +136,14 @@ fn message() -> impl Strategy<Value = Message> {
             queued_batches: 1,
             queued_bytes: 2,
         })),
+        vec(condition(), 0..8).prop_map(|conditions| Message::Conditions {
+            collector: "fake".to_owned(),
+            conditions,
+        }),
+        vec(entry(), 0..8).prop_map(|entries| Message::Log {
+            collector: "fake".to_owned(),
+            entries,
+        }),
     ]
 }
 

@@ -3,7 +3,7 @@
 /// What a payload is.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Envelope {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub(crate) kind: Option<Kind>,
 }
 
@@ -19,6 +19,10 @@ pub(crate) enum Kind {
     Status(Status),
     #[prost(message, tag = "5")]
     Heartbeat(Heartbeat),
+    #[prost(message, tag = "6")]
+    Conditions(Conditions),
+    #[prost(message, tag = "7")]
+    Log(Log),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -137,4 +141,58 @@ pub(crate) struct Heartbeat {
     pub(crate) queued_batches: u64,
     #[prost(uint64, tag = "5")]
     pub(crate) queued_bytes: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Conditions {
+    #[prost(string, tag = "1")]
+    pub(crate) collector: String,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) conditions: Vec<Condition>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Condition {
+    #[prost(string, tag = "1")]
+    pub(crate) cause: String,
+    /// An index into `Severity::ALL`.
+    #[prost(uint32, tag = "2")]
+    pub(crate) severity: u32,
+    #[prost(string, tag = "3")]
+    pub(crate) component: String,
+    #[prost(string, tag = "4")]
+    pub(crate) detail: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Log {
+    #[prost(string, tag = "1")]
+    pub(crate) collector: String,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) entries: Vec<LogEntry>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct LogEntry {
+    /// An index into `LogSource::ALL`.
+    #[prost(uint32, tag = "1")]
+    pub(crate) source: u32,
+    #[prost(string, tag = "2")]
+    pub(crate) origin: String,
+    #[prost(string, tag = "3")]
+    pub(crate) id: String,
+    /// Missing where the writer does not know when it happened.
+    #[prost(sfixed64, optional, tag = "4")]
+    pub(crate) at_nanos: Option<i64>,
+    /// An index into `Severity::ALL`.
+    #[prost(uint32, tag = "5")]
+    pub(crate) severity: u32,
+    #[prost(string, tag = "6")]
+    pub(crate) code: String,
+    #[prost(string, tag = "7")]
+    pub(crate) component: String,
+    #[prost(string, tag = "8")]
+    pub(crate) text: String,
+    #[prost(bytes = "vec", tag = "9")]
+    pub(crate) raw: Vec<u8>,
 }
