@@ -82,7 +82,11 @@ fn metric_violations(metric: &MetricDefinition) -> Vec<String> {
         "is a state but no gauge",
     );
     check(
-        metric.unit != "1" || metric.kind != MetricKind::Gauge || is_share(metric.name),
+        metric.unit != "1"
+            || metric.kind != MetricKind::Gauge
+            // exposed as a series of 0 or 1 a state
+            || matches!(metric.value, ValueType::State(_))
+            || is_share(metric.name),
         "is a gauge of unit `1`, which Prometheus calls a ratio, but no share by its name",
     );
     let mut keys = BTreeSet::new();
@@ -113,7 +117,8 @@ fn is_word(word: &str) -> bool {
 
 /// Whether the last word of a name says that the values lie between nothing and a whole.
 fn is_share(name: &str) -> bool {
-    let last = name.rsplit('.').next().unwrap_or_default();
+    // OpenTelemetry joins the word as well: `hw.fan.speed_ratio`
+    let last = name.rsplit(['.', '_']).next().unwrap_or_default();
     ["share", "utilization", "ratio"].contains(&last)
 }
 
