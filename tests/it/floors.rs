@@ -47,7 +47,11 @@ const ROOMS: &[Room] = &[
         knows_in_tests: &["fake-nvml", "sysfs"],
         ..room(1, "glasshouse-gpu", &["core", "sysfs"])
     },
-    room(1, "glasshouse-bmc", &["core"]),
+    Room {
+        // a BMC that lies, hangs and counts sessions
+        knows_in_tests: &["sim"],
+        ..room(1, "glasshouse-bmc", &["core", "sysfs"])
+    },
     room(2, "glasshouse-authd", &["core"]),
     room(2, "glasshouse-mcp", &["core"]),
     Room {
@@ -91,6 +95,7 @@ const ROOMS: &[Room] = &[
 /// Edges within one floor, each with its reason above.
 const SAME_FLOOR: &[(&str, &str)] = &[
     ("glasshouse-gpu", "glasshouse-sysfs"),
+    ("glasshouse-bmc", "glasshouse-sysfs"),
     ("glasshouse-performance", "glasshouse-sysfs"),
     ("glasshouse-power", "glasshouse-sysfs"),
 ];
@@ -121,17 +126,21 @@ const WALLS: &[Wall] = &[
     wall("axum", &["authd", "sim"], &[]),
     wall("hyper", &["serve"], &["mcp"]),
     wall("hyper-util", &["serve"], &["mcp"]),
-    wall("rustls", &["serve"], &[]),
+    wall("rustls", &["bmc", "serve"], &[]),
     wall("tokio-rustls", &["serve"], &["authd"]),
-    wall("reqwest", &["auth", "authd"], &["glasshouse", "serve"]),
+    wall("reqwest", &["auth", "authd", "bmc"], &["glasshouse", "serve"]),
+    // the transport-free parts alone; the generated types are a peer in tests
+    wall("nv-redfish-core", &["bmc"], &[]),
+    wall("nv-redfish-quirks", &["bmc"], &[]),
+    wall("nv-redfish", &[], &["bmc"]),
     wall("aws-lc-rs", &["audit"], &[]),
     wall("ct-merkle", &["audit"], &[]),
     wall("pco", &["store"], &[]),
     wall("prost", &["wire"], &[]),
-    // collectors, probe, node and store are threads and blocking calls
+    // collectors, probe, node and store are threads and blocking calls; but BMCs over the network, in their own process
     wall(
         "tokio",
-        &["auth", "authd", "glasshouse", "mcp", "serve", "sim"],
+        &["auth", "authd", "bmc", "glasshouse", "mcp", "serve", "sim"],
         &[],
     ),
     // errors without a type belong to the roof

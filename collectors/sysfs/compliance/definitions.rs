@@ -7,7 +7,7 @@ use glasshouse_core::metric::{MetricDefinition, MetricKind, ValueType};
 
 /// UCUM units that our metrics use beside `{annotations}`.
 const UNITS: &[&str] = &[
-    "1", "s", "By", "By/s", "Hz", "Cel", "V", "A", "W", "J", "rpm",
+    "1", "s", "By", "By/s", "Hz", "Cel", "V", "A", "W", "J", "C", "rpm",
 ];
 
 /// Everything that is wrong with the declarations of a collector.
@@ -119,7 +119,8 @@ fn is_word(word: &str) -> bool {
 fn is_share(name: &str) -> bool {
     // OpenTelemetry joins the word as well: `hw.fan.speed_ratio`
     let last = name.rsplit(['.', '_']).next().unwrap_or_default();
-    ["share", "utilization", "ratio"].contains(&last)
+    // the conventions call a battery's share of what it can hold its charge
+    ["share", "utilization", "ratio"].contains(&last) || name == "hw.battery.charge"
 }
 
 fn is_unit(unit: &str) -> bool {
