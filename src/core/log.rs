@@ -1,8 +1,11 @@
 //! Log entries: what the kernel and management controllers wrote down themselves.
 
+use std::fmt;
+
 use crate::condition::Severity;
+use crate::reader::ReadError;
 use crate::text::Untrusted;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Window};
 
 /// The most raw bytes of one entry: a SEL record has 16.
 pub const MOST_RAW_BYTES: usize = 64;
@@ -67,4 +70,67 @@ pub struct LogEntry {
     pub text: Untrusted,
     /// The record as it was read, at most [`MOST_RAW_BYTES`]; empty where the text is all there is.
     pub raw: Vec<u8>,
+}
+
+/// An entry as the node keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeardEntry {
+    /// When the node heard of it, by the node's clock: months after it happened, where a log is read for the first time.
+    pub heard: Timestamp,
+    /// What it says.
+    pub entry: LogEntry,
+}
+
+impl HeardEntry {
+    /// When it happened, as far as anybody knows: what its writer says, else when it was heard.
+    #[must_use]
+    pub fn happened(&self) -> Timestamp {
+        self.entry.at.unwrap_or(self.heard)
+    }
+}
+
+/// Which entries are asked for, and what the answer may cost. Everything given must match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogQuery {
+    /// Of any of these; empty means all.
+    pub sources: Vec<LogSource>,
+    /// At least this severe.
+    pub least: Severity,
+    /// Entries that happened or were heard in this time: the clock of a BMC may stand in another year.
+    pub window: Window,
+    /// Entries in the answer.
+    pub most: usize,
+    /// Bytes read from files.
+    pub bytes: u64,
+}
+
+impl LogQuery {
+    /// Whether an entry is asked for.
+    #[must_use]
+    pub fn matches(&self, heard: &HeardEntry) -> bool {
+        let entry = &heard.entry;
+        (self.sources.is_empty() || self.sources.contains(&entry.source))
+            && entry.severity >= self.least
+            && (self.window.contains(heard.heard) || self.window.contains(heard.happened()))
+    }
+}
+
+/// The answer to a [`LogQuery`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogAnswer {
+    /// The one that was heard last comes first.
+    pub entries: Vec<HeardEntry>,
+    /// There are more, or may be: older ones were not looked at.
+    pub more: bool,
+    /// Something of the files is damaged; this is made from the rest.
+    pub damaged: bool,
+}
+
+/// Reads log entries. Implementations are shared between threads and never lock the writer out.
+pub trait LogReader: Send + Sync + fmt::Debug {
+    /// The entries that match.
+    ///
+    /// # Errors
+    /// [`ReadError`] where the files cannot be read.
+    fn entries(&self, query: &LogQuery) -> Result<LogAnswer, ReadError>;
 }
