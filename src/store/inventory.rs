@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +21,7 @@ use glasshouse_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use crate::stamp::Stamp;
 
 /// The file inside the folder.
 const NAME: &str = "current.json";
@@ -133,27 +133,6 @@ impl InventoryReader for InventoryFile {
         );
         *cached = Some((stamp, Arc::clone(&inventory)));
         Ok(inventory)
-    }
-}
-
-/// What changes when the file is replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    bytes: u64,
-    seconds: i64,
-    nanos: i64,
-}
-
-impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        Ok(Self {
-            inode: metadata.ino(),
-            bytes: metadata.size(),
-            seconds: metadata.mtime(),
-            nanos: metadata.mtime_nsec(),
-        })
     }
 }
 

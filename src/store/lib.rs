@@ -57,19 +57,28 @@
 //! footer or the index is. A reader answers from the rest and says so; the writer gives up what is damaged and says so,
 //! in [`Recovery`] and in [`Maintenance`]. A file of another version is no damage: the writer does not start beside it
 //! ([`StoreError::OtherVersion`]).
+//!
+//! # Beside the samples
+//!
+//! The state folder has more that the node writes and others read: [`inventory`], what the node is; [`findings`], what is
+//! wrong and was; [`logs`], what kernel and management controllers wrote down.
 
 mod accumulate;
 mod bytes;
 mod catalog;
 mod column;
+mod days;
 mod error;
+mod event;
 mod failing;
 mod files;
+pub mod findings;
 mod frame;
 mod head;
 mod head_view;
 mod index;
 pub mod inventory;
+pub mod logs;
 mod merge;
 mod pack;
 mod plan;
@@ -85,11 +94,13 @@ mod rollup_block;
 mod seal;
 mod segment;
 mod settings;
+mod stamp;
 mod stat;
 mod store;
 mod times;
 mod view;
 
+pub use days::Keep;
 pub use error::StoreError;
 pub use reader::StoreReader;
 pub use recovery::Recovery;
