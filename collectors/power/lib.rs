@@ -4,10 +4,17 @@
 
 mod hwmon;
 mod metrics;
+mod power_supply;
 mod rapl;
 mod thermal;
 
 use glasshouse_core::collector::CollectorSpec;
 
 /// The collectors of this family, in the order in which they are listed.
-pub static COLLECTORS: &[&dyn CollectorSpec] = &[&hwmon::HWMON, &rapl::RAPL, &thermal::THERMAL];
+pub static COLLECTORS: &[&dyn CollectorSpec] = &[
+    &hwmon::HWMON,
+    &hwmon::HWMON_ALARM,
+    &rapl::RAPL,
+    &thermal::THERMAL,
+    &power_supply::POWER_SUPPLY,
+];

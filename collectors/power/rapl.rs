@@ -1,21 +1,25 @@
-//! Energy and power limits of packages, cores and memory, from powercap (RAPL of Intel and AMD).
+//! Energy, power and limits of packages, cores and memory, from powercap (RAPL of Intel and AMD, and DTPM).
+//!
+//! Zones are counted as the kernel finds them (`intel-rapl:0:1`), so they are told by what they are called below their
+//! control type: `intel-rapl/package-0/dram`. The same package through memory-mapped registers is a zone of another
+//! control type, `intel-rapl-mmio/package-0`.
 //!
 //! The register behind `energy_uj` wraps within minutes, so what it shows is not what was used. Told is the energy since
 //! the collector began, from zero on: a store takes a value below the last one for a counter that began anew, and adds
 //! all of it, so a restart that told the register's value would look like kilojoules in a second.
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
-use glasshouse_core::failure::CollectError;
+use glasshouse_core::failure::{CollectError, FailureReason};
 use glasshouse_core::metric::{Audience, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
 use glasshouse_sysfs::{KeptFile, ReadBuffer, Spec, SysRoot, optional, ratio};
 
-use crate::metrics::{ENERGY, POWER_LIMIT, SENSOR};
+use crate::metrics::{ENERGY, LIMIT as LIMIT_LABELS, POWER, POWER_LIMIT, SENSOR};
 
 pub(crate) static RAPL: Spec = Spec {
     name: "rapl",
-    summary: "Energy and power limits of processor packages, cores and memory.",
+    summary: "Energy, power and power limits of processor packages, cores and memory.",
     metrics: &METRICS,
     facts: &[],
     options: &[],
@@ -39,10 +43,13 @@ const MICRO: u32 = 1_000_000;
 /// set shows as slowness long before anybody thinks of it.
 const RUNS_BETWEEN_LOOKS: u32 = 10;
 
-/// Constraints of one zone: long term, short term, peak.
-const MOST_CONSTRAINTS: usize = 3;
+/// Constraints of one zone: long term, short term, peak, and room for what is to come.
+const MOST_CONSTRAINTS: usize = 8;
 
-static METRICS: [MetricDefinition; 3] = [
+/// Zones of one machine: eight packages of four dies with five parts each, by two control types.
+const MOST_ZONES: usize = 512;
+
+static METRICS: [MetricDefinition; 6] = [
     ENERGY,
     MetricDefinition {
         name: "hw.energy.range",
@@ -56,10 +63,36 @@ static METRICS: [MetricDefinition; 3] = [
         audience: Audience::Performance,
     },
     POWER_LIMIT,
+    MetricDefinition {
+        name: "hw.power.limit.window",
+        unit: "s",
+        kind: MetricKind::Gauge,
+        value: ValueType::F64,
+        help: "Time over which a power limit is averaged.",
+        is_not: "Not how long a limit lasts: it holds until it is set anew.",
+        labels: LIMIT_LABELS,
+        source: "/sys/class/powercap/*/constraint_*_time_window_us",
+        audience: Audience::Performance,
+    },
+    MetricDefinition {
+        name: "hw.power.limit.enabled",
+        unit: "{state}",
+        kind: MetricKind::Gauge,
+        value: ValueType::State(&["disabled", "enabled"]),
+        help: "Whether the limits of a zone are in force.",
+        is_not: "Not whether a limit bites: the part may draw less anyway.",
+        labels: SENSOR,
+        source: "/sys/class/powercap/*/enabled",
+        audience: Audience::Operator,
+    },
+    POWER,
 ];
 static ENERGY_USED: &MetricDefinition = &METRICS[0];
 static RANGE: &MetricDefinition = &METRICS[1];
 static LIMIT: &MetricDefinition = &METRICS[2];
+static WINDOW: &MetricDefinition = &METRICS[3];
+static ENABLED: &MetricDefinition = &METRICS[4];
+static POWER_USED: &MetricDefinition = &METRICS[5];
 
 #[derive(Debug)]
 struct Rapl {
@@ -71,19 +104,32 @@ struct Rapl {
 
 #[derive(Debug)]
 struct Zone {
-    /// The kernel's name, which follows the hardware: `intel-rapl:0:1`.
+    /// The kernel's number of it: `intel-rapl:0:1`.
+    number: String,
+    /// Control type and names: `intel-rapl/package-0/dram`.
     id: String,
     /// What it measures, with its package: `package-0`, `package-0/dram`.
     name: String,
+    /// The id of the zone above, or the control type.
     parent: String,
     /// Its `hw.type`.
     kind: &'static str,
-    energy: KeptFile,
+    energy: Option<KeptFile>,
+    power: Option<KeptFile>,
     /// Microjoules; `None` where the kernel does not tell.
     range: Option<u64>,
+    enabled: Option<bool>,
     unwrapped: Unwrapped,
-    /// The word for each limit, and watts.
-    limits: Vec<(String, f64)>,
+    limits: Vec<Limit>,
+}
+
+#[derive(Debug)]
+struct Limit {
+    /// The kernel's word for it.
+    word: String,
+    watts: f64,
+    /// Seconds that it is averaged over, where the kernel tells.
+    window: Option<f64>,
 }
 
 /// What was counted since the first reading, going on where the hardware's counter begins anew.
@@ -131,23 +177,50 @@ impl Zone {
     fn write(&mut self, buffer: &mut ReadBuffer, out: &mut dyn SampleWriter) {
         let labels = [&*self.id, &*self.name, &*self.parent];
         let typed = [&*self.id, &*self.name, &*self.parent, self.kind];
-        match optional(self.energy.read_u64(buffer)) {
-            Ok(Some(microjoules)) => {
-                let total = self.unwrapped.advance(microjoules, self.range);
-                out.sample(ENERGY_USED, &typed, Value::F64(ratio(total, MICRO)));
-            }
-            Ok(None) => {}
-            Err(error) => {
-                out.absent(ENERGY_USED, &typed, error.reason);
-                out.failure(error);
-            }
+        let (unwrapped, range) = (&mut self.unwrapped, self.range);
+        if let Some(file) = &mut self.energy {
+            let joules = file
+                .read_u64(buffer)
+                .map(|reading| ratio(unwrapped.advance(reading, range), MICRO));
+            write(ENERGY_USED, &typed, joules, out);
         }
-        if let Some(range) = self.range {
+        if let Some(file) = &mut self.power {
+            let watts = file
+                .read_u64(buffer)
+                .map(|microwatts| ratio(microwatts, MICRO));
+            write(POWER_USED, &typed, watts, out);
+        }
+        if let Some(range) = range {
             out.sample(RANGE, &labels, Value::F64(ratio(range, MICRO)));
         }
-        for (limit, watts) in &self.limits {
-            let labels = [&*self.id, &*self.name, &*self.parent, limit];
-            out.sample(LIMIT, &labels, Value::F64(*watts));
+        if let Some(enabled) = self.enabled {
+            out.sample(ENABLED, &labels, Value::State(u16::from(enabled)));
+        }
+        for limit in &self.limits {
+            let labels = [&*self.id, &*self.name, &*self.parent, &*limit.word];
+            out.sample(LIMIT, &labels, Value::F64(limit.watts));
+            if let Some(seconds) = limit.window {
+                out.sample(WINDOW, &labels, Value::F64(seconds));
+            }
+        }
+    }
+}
+
+fn write(
+    metric: &'static MetricDefinition,
+    labels: &[&str],
+    outcome: Result<f64, CollectError>,
+    out: &mut dyn SampleWriter,
+) {
+    match optional(outcome) {
+        Ok(Some(value)) => out.sample(metric, labels, Value::F64(value)),
+        Ok(None) => {}
+        Err(error) => {
+            out.absent(metric, labels, error.reason);
+            // a zone that has no data, now or ever, says so: that is an answer
+            if error.reason != FailureReason::Unsupported {
+                out.failure(error);
+            }
         }
     }
 }
@@ -170,25 +243,27 @@ impl Unwrapped {
 
 fn find(
     root: &SysRoot,
-    ids: &[String],
+    numbers: &[String],
     mut before: Vec<Zone>,
     out: &mut dyn SampleWriter,
 ) -> Vec<Zone> {
     let mut zones: Vec<Zone> = Vec::new();
-    for id in ids {
-        // the control types (`intel-rapl`, `dtpm`) stand among their zones
-        if !id.contains(':') || !root.exists(&format!("{DIRECTORY}/{id}/energy_uj")) {
-            continue;
+    // the control types (`intel-rapl`, `dtpm`) stand among their zones
+    for number in numbers.iter().filter(|number| number.contains(':')) {
+        if zones.len() >= MOST_ZONES {
+            break;
         }
-        let known = before.iter().position(|known| known.id == *id);
+        let known = before.iter().position(|known| known.number == *number);
         let known = known.map(|index| before.swap_remove(index));
-        match zone(root, id, &zones, out) {
-            Ok(mut zone) => {
-                if let Some(known) = known {
+        match zone(root, number, &zones, out) {
+            Ok(Some(mut zone)) => {
+                // a number that now means another zone goes on with nothing
+                if let Some(known) = known.filter(|known| known.id == zone.id) {
                     zone.unwrapped = known.unwrapped;
                 }
                 zones.push(zone);
             }
+            Ok(None) => {}
             Err(error) => {
                 out.failure(error);
                 zones.extend(known);
@@ -198,32 +273,60 @@ fn find(
     zones
 }
 
-/// Zones before it in the list hold its parent: `intel-rapl:0` sorts before `intel-rapl:0:1`.
+/// `None` where there is no such zone any more. Zones before it in the list hold its parent: `intel-rapl:0` sorts before
+/// `intel-rapl:0:1`.
 fn zone(
     root: &SysRoot,
-    id: &str,
+    number: &str,
     known: &[Zone],
     out: &mut dyn SampleWriter,
-) -> Result<Zone, CollectError> {
-    let directory = format!("{DIRECTORY}/{id}");
-    let own_name = root.read_trimmed(&format!("{directory}/name"))?;
-    let kind = kind(&own_name);
-    let parent = id.rsplit_once(':').map_or("", |(parent, _)| parent);
-    let name = match known.iter().find(|zone| zone.id == parent) {
-        Some(parent) => format!("{}/{own_name}", parent.name),
-        None => own_name,
+) -> Result<Option<Zone>, CollectError> {
+    let directory = format!("{DIRECTORY}/{number}");
+    let file = |name: &str| {
+        let path = format!("{directory}/{name}");
+        root.exists(&path).then(|| KeptFile::attribute(root, &path))
     };
+    let (energy, power) = (file("energy_uj"), file("power_uw"));
+    let own_name = root.read_optional_trimmed(&format!("{directory}/name"))?;
+    let limits = limits(root, &directory, out);
+    if energy.is_none() && power.is_none() && limits.is_empty() {
+        return Ok(None);
+    }
+    let own_name = own_name.unwrap_or_else(|| number.to_owned());
+    let above = number.rsplit_once(':').map_or("", |(above, _)| above);
+    let above_zone = known.iter().find(|zone| zone.number == above);
+    let name = above_zone.map_or_else(
+        || own_name.clone(),
+        |above| format!("{}/{own_name}", above.name),
+    );
+    let parent = above_zone.map_or_else(|| above.to_owned(), |above| above.id.clone());
     let range = root.read_optional_u64(&format!("{directory}/max_energy_range_uj"));
-    Ok(Zone {
-        name: if name.is_empty() { id.to_owned() } else { name },
-        id: id.to_owned(),
-        parent: parent.to_owned(),
-        kind,
-        energy: KeptFile::attribute(root, &format!("{directory}/energy_uj")),
+    let enabled = root.read_optional_u64(&format!("{directory}/enabled"));
+    Ok(Some(Zone {
+        number: number.to_owned(),
+        id: unlike(format!("{parent}/{own_name}"), known),
+        name,
+        parent,
+        kind: kind(&own_name),
+        energy,
+        power,
         range: noted(range, out).filter(|range| *range > 0),
+        enabled: noted(enabled, out).map(|enabled| enabled != 0),
         unwrapped: Unwrapped::default(),
-        limits: limits(root, &directory, out),
-    })
+        limits,
+    }))
+}
+
+/// The name, or where one before has it, the name with a number: `intel-rapl/package-0#2`.
+fn unlike(name: String, known: &[Zone]) -> String {
+    let is_free = |name: &str| known.iter().all(|zone| zone.id != name);
+    if is_free(&name) {
+        return name;
+    }
+    (2..=MOST_ZONES)
+        .map(|n| format!("{name}#{n}"))
+        .find(|name| is_free(name))
+        .unwrap_or(name)
 }
 
 /// The `hw.type` of a zone by its own name. All but these are parts of the processor: packages, dies, cores, uncore.
@@ -236,30 +339,57 @@ fn kind(own_name: &str) -> &'static str {
     }
 }
 
-fn limits(root: &SysRoot, directory: &str, out: &mut dyn SampleWriter) -> Vec<(String, f64)> {
-    let mut limits: Vec<(String, f64)> = Vec::new();
+fn limits(root: &SysRoot, directory: &str, out: &mut dyn SampleWriter) -> Vec<Limit> {
+    let mut limits: Vec<Limit> = Vec::new();
     for n in 0..MOST_CONSTRAINTS {
-        let file = |what: &str| format!("{directory}/constraint_{n}_{what}");
-        let word = root.read_optional_trimmed(&file("name"));
+        let mut read = |what: &str| {
+            let path = format!("{directory}/constraint_{n}_{what}");
+            noted(root.read_optional_u64(&path), out)
+        };
+        let (set, rated, least, window) = (
+            read("power_limit_uw"),
+            read("max_power_uw"),
+            read("min_power_uw"),
+            read("time_window_us"),
+        );
+        let word = root.read_optional_trimmed(&format!("{directory}/constraint_{n}_name"));
         let word = noted(word, out).unwrap_or_else(|| format!("constraint_{n}"));
-        if limits.iter().any(|(known, _)| *known == word) {
+        if limits.iter().any(|known| known.word == word) {
             continue;
         }
+        let window = window
+            .filter(|microseconds| *microseconds > 0)
+            .map(|microseconds| ratio(microseconds, MICRO));
         // 0 is no limit: none set, or none told by the firmware
-        let set = root.read_optional_u64(&file("power_limit_uw"));
-        if let Some(microwatts @ 1..) = noted(set, out) {
-            limits.push((word.clone(), ratio(microwatts, MICRO)));
-        }
-        let rated = root.read_optional_u64(&file("max_power_uw"));
-        if let Some(microwatts @ 1..) = noted(rated, out) {
-            limits.push((format!("{word}.rated"), ratio(microwatts, MICRO)));
+        for (word, microwatts, window) in [
+            (word.clone(), set, window),
+            (format!("{word}.rated"), rated, None),
+            (format!("{word}.rated.low"), least, None),
+        ] {
+            if let Some(microwatts @ 1..) = microwatts {
+                let watts = ratio(microwatts, MICRO);
+                limits.push(Limit {
+                    word,
+                    watts,
+                    window,
+                });
+            }
         }
     }
     limits
 }
 
+/// What was read; a file that says that it has nothing is as good as none.
 fn noted<T>(outcome: Result<Option<T>, CollectError>, out: &mut dyn SampleWriter) -> Option<T> {
-    outcome.map_err(|error| out.failure(error)).ok().flatten()
+    match outcome {
+        Ok(read) => read,
+        Err(error) => {
+            if error.reason != FailureReason::Unsupported {
+                out.failure(error);
+            }
+            None
+        }
+    }
 }
 
 #[cfg(test)]

@@ -9,11 +9,11 @@ use glasshouse_sysfs::{
     KeptFile, Patterns, ReadBuffer, Spec, SysRoot, optional, stable_device, unique_names,
 };
 
-use crate::metrics::TEMPERATURE;
+use crate::metrics::{TEMPERATURE, TEMPERATURE_LIMIT};
 
 pub(crate) static THERMAL: Spec = Spec {
     name: "thermal",
-    summary: "Thermal zones of the kernel, and how hard its cooling devices work.",
+    summary: "Thermal zones of the kernel with their trip points, and how hard its cooling devices work.",
     metrics: &METRICS,
     facts: &[],
     options: &[OptionDefinition {
@@ -44,6 +44,12 @@ const RUNS_BETWEEN_LOOKS: u32 = 60;
 const PARENT: &str = "thermal";
 
 const MILLI: f64 = 1000.0;
+
+/// Trip points of one zone: the kernel allowed twelve until it dropped the limit.
+const MOST_TRIPS: usize = 64;
+
+/// Zones and cooling devices of each kind: large machines have a few hundred.
+const MOST_DEVICES: usize = 2048;
 
 const COOLING_LABELS: &[LabelDefinition] = &[
     LabelDefinition {
@@ -76,7 +82,7 @@ const fn level(
     }
 }
 
-static METRICS: [MetricDefinition; 3] = [
+static METRICS: [MetricDefinition; 4] = [
     TEMPERATURE,
     level(
         "hw.cooling.level",
@@ -90,16 +96,18 @@ static METRICS: [MetricDefinition; 3] = [
         "Not how hard it works.",
         "/sys/class/thermal/cooling_device*/max_state",
     ),
+    TEMPERATURE_LIMIT,
 ];
 static ZONE: &MetricDefinition = &METRICS[0];
 static LEVEL: &MetricDefinition = &METRICS[1];
 static LEVEL_LIMIT: &MetricDefinition = &METRICS[2];
+static TRIP: &MetricDefinition = &METRICS[3];
 
 #[derive(Debug)]
 struct Thermal {
     root: SysRoot,
     exclude: Patterns,
-    zones: Vec<Reading>,
+    zones: Vec<Zone>,
     cooling: Vec<Cooling>,
     runs: u32,
     buffer: ReadBuffer,
@@ -112,6 +120,13 @@ struct Reading {
     id: String,
     name: String,
     file: KeptFile,
+}
+
+#[derive(Debug)]
+struct Zone {
+    reading: Reading,
+    /// The word for each trip point, and degrees.
+    trips: Vec<(String, f64)>,
 }
 
 #[derive(Debug)]
@@ -132,8 +147,13 @@ impl Collector for Thermal {
         }
         let buffer = &mut self.buffer;
         for zone in &mut self.zones {
-            let celsius = zone.file.read_i64(buffer).map(|milli| whole(milli) / MILLI);
-            write(ZONE, &[&zone.id, &zone.name, PARENT], celsius, out);
+            let Reading { id, name, file, .. } = &mut zone.reading;
+            let celsius = file.read_i64(buffer).map(|milli| whole(milli) / MILLI);
+            write(ZONE, &[id, name, PARENT], celsius, out);
+            for (word, celsius) in &zone.trips {
+                let labels = [&**id, &**name, PARENT, word];
+                out.sample(TRIP, &labels, Value::F64(*celsius));
+            }
         }
         for device in &mut self.cooling {
             let labels = [&*device.level.id, &*device.level.name];
@@ -160,7 +180,10 @@ fn write(
         Ok(None) => {}
         Err(error) => {
             out.absent(metric, labels, error.reason);
-            out.failure(error);
+            // a zone that is switched off says that it has no data: that is an answer
+            if error.reason != FailureReason::Unsupported {
+                out.failure(error);
+            }
         }
     }
 }
@@ -176,8 +199,18 @@ const fn whole(number: i64) -> f64 {
 impl Thermal {
     fn find(&mut self, out: &mut dyn SampleWriter) -> Result<(), CollectError> {
         let names = optional(self.root.list(DIRECTORY))?.unwrap_or_default();
-        let of = |stem| names.iter().filter(move |name| name.starts_with(stem));
-        self.zones = self.readings(of("thermal_zone"), "temp", out);
+        let of = |stem| {
+            let of_kind = names.iter().filter(move |name| name.starts_with(stem));
+            of_kind.take(MOST_DEVICES)
+        };
+        let zones = self.readings(of("thermal_zone"), "temp", out);
+        self.zones = zones
+            .into_iter()
+            .map(|reading| Zone {
+                trips: self.trips(&reading.name, out),
+                reading,
+            })
+            .collect();
         let levels = self.readings(of("cooling_device"), "cur_state", out);
         self.cooling = levels
             .into_iter()
@@ -225,6 +258,28 @@ impl Thermal {
             .collect()
     }
 
+    /// The temperatures at which the kernel does something about a zone. Ones that are not set are left out.
+    fn trips(&self, zone: &str, out: &mut dyn SampleWriter) -> Vec<(String, f64)> {
+        let mut words: Vec<String> = Vec::new();
+        let mut degrees: Vec<f64> = Vec::new();
+        for n in 0..MOST_TRIPS {
+            let trip = format!("{DIRECTORY}/{zone}/trip_point_{n}");
+            let kind = self.root.read_optional_trimmed(&format!("{trip}_type"));
+            let milli = KeptFile::attribute(&self.root, &format!("{trip}_temp"))
+                .read_i64(&mut ReadBuffer::new());
+            let (Some(kind), Some(milli)) = (noted(kind, out), noted(optional(milli), out)) else {
+                break;
+            };
+            // 0 and -274 °C say that nobody set it
+            if milli > 0 {
+                words.push(trip_word(&kind));
+                degrees.push(whole(milli) / MILLI);
+            }
+        }
+        unique_names(&mut words);
+        words.into_iter().zip(degrees).collect()
+    }
+
     /// `acpitz@LNXTHERM:00`, or the type alone where no device stands behind it: the kernel's own number is the order
     /// in which it found them.
     fn stable_name(&self, kind: &str, name: &str) -> String {
@@ -234,4 +289,20 @@ impl Thermal {
             None => kind.to_owned(),
         }
     }
+}
+
+/// The limit that a kind of trip point is: `critical` turns the machine off, `hot` warns, `passive` slows down, `active`
+/// turns fans on.
+fn trip_word(kind: &str) -> String {
+    match kind {
+        "critical" => "high.critical",
+        "hot" => "high.degraded",
+        "passive" => "throttled",
+        other => other,
+    }
+    .to_owned()
+}
+
+fn noted<T>(outcome: Result<Option<T>, CollectError>, out: &mut dyn SampleWriter) -> Option<T> {
+    outcome.map_err(|error| out.failure(error)).ok().flatten()
 }

@@ -238,6 +238,8 @@ pub(crate) fn os_error(path: &str, errno: Errno) -> CollectError {
         reason: match errno {
             // a process that ended between listing and reading
             Errno::SRCH => FailureReason::Missing,
+            // a sensor that is switched off, or does not have what was asked for
+            Errno::NODATA => FailureReason::Unsupported,
             _ => FailureReason::from_io(&error),
         },
         detail: format!("{} (errno {})", error.kind(), errno.raw_os_error()),

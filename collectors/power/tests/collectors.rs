@@ -6,7 +6,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use glasshouse_core::collector::CollectorSpec;
+use glasshouse_core::collector::{CollectorSpec, Presence};
 use glasshouse_core::failure::FailureReason;
 use glasshouse_core::options::Options;
 use glasshouse_power::COLLECTORS;
@@ -34,6 +34,99 @@ fn all_that_is_read_from_the_fixture() {
     for spec in COLLECTORS {
         insta::assert_snapshot!(spec.name(), record(*spec, &fixture()).text());
     }
+}
+
+/// Trees of further machines, each with other chips.
+const TREES: [&str; 3] = ["hwmon-arm", "hwmon-epyc", "hwmon-xeon"];
+
+fn tree(name: &str) -> PathBuf {
+    fixture().with_file_name(name)
+}
+
+#[test]
+fn all_that_is_read_from_the_trees_of_further_machines() {
+    for name in TREES {
+        for spec in COLLECTORS {
+            let recording = record(*spec, &tree(name));
+            if !matches!(recording.outcome, Ok(Presence::Absent(_))) {
+                insta::assert_snapshot!(format!("{name}__{}", spec.name()), recording.text());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_collector_survives_broken_trees_of_further_machines() {
+    for (name, collectors) in [
+        (
+            "hwmon-arm",
+            &["hwmon", "hwmon_alarm", "rapl", "thermal", "power_supply"][..],
+        ),
+        ("hwmon-epyc", &["hwmon", "hwmon_alarm", "rapl"]),
+        ("hwmon-xeon", &["hwmon", "hwmon_alarm", "rapl", "thermal"]),
+    ] {
+        for one in collectors {
+            let found = violations(collector(one), &tree(name));
+            assert!(found.is_empty(), "{name}: {}", found.join("\n"));
+        }
+    }
+}
+
+fn copied(name: &str) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    let from = tree(name).join(".");
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(from)
+        .arg(copy.path())
+        .status();
+    assert!(copied.unwrap().success());
+    copy
+}
+
+/// Two supplies of 412.5 W and 398.25 W; a regulator on the board with a `pin` of its own is no supply.
+#[test]
+fn wall_power_is_the_sum_of_all_supplies_or_nothing() {
+    let wall = |root: &Path| record(collector("hwmon"), root).value("hw.host.power", &["psu_sum"]);
+    assert_eq!(wall(&tree("hwmon-epyc")), Some(810.75));
+    assert_eq!(wall(&tree("hwmon-xeon")), Some(705.0));
+    assert_eq!(wall(&tree("hwmon-arm")), None);
+
+    let copy = copied("hwmon-epyc");
+    let bus = "sys/devices/pci0000:00/0000:00:14.0/i2c-0/i2c-6/6-0058/hwmon/hwmon9";
+    let input = copy.path().join(bus).join("power1_input");
+    let mut hwmon = collector("hwmon").build(copy.path(), &Options::default());
+    let mut wall = || Recording::of(hwmon.as_mut()).value("hw.host.power", &["psu_sum"]);
+    assert_eq!(wall(), Some(810.75));
+    std::fs::write(&input, "0\n").unwrap();
+    assert_eq!(wall(), Some(412.5));
+    for broken in ["", "garbage"] {
+        std::fs::write(&input, broken).unwrap();
+        assert_eq!(wall(), None, "{broken}");
+    }
+    // a supply that does not tell its input at all
+    std::fs::remove_file(&input).unwrap();
+    assert_eq!(wall(), None);
+    assert_eq!(
+        record(collector("hwmon"), copy.path()).value("hw.host.power", &["psu_sum"]),
+        None
+    );
+    std::fs::write(&input, "398250000\n").unwrap();
+    assert_eq!(wall(), Some(810.75));
+}
+
+#[test]
+fn batteries_of_mice_and_usb_ports_are_not_the_machines() {
+    let recording = record(collector("power_supply"), &tree("hwmon-arm"));
+    let names: std::collections::BTreeSet<&str> = recording
+        .samples
+        .iter()
+        .map(|sample| sample.labels[0].as_str())
+        .collect();
+    assert_eq!(
+        names.into_iter().collect::<Vec<_>>(),
+        ["ACAD", "BAT0", "BAT1", "ups0"]
+    );
 }
 
 #[test]
@@ -107,7 +200,7 @@ fn energy_goes_on_over_a_wrap_and_over_a_look_for_zones() {
 fn energy_told(recording: &Recording) -> Option<f64> {
     recording.value(
         "hw.energy",
-        &["intel-rapl:0", "package-0", "intel-rapl", "cpu"],
+        &["intel-rapl/package-0", "package-0", "intel-rapl", "cpu"],
     )
 }
 

@@ -49,6 +49,7 @@ pub(crate) fn family(name: &str) -> Option<&'static str> {
         ("node_cooling_", "thermal"),
         ("node_rapl_", "rapl"),
         ("node_hwmon_", "hwmon"),
+        ("node_power_supply_", "power_supply"),
     ];
     families
         .iter()
@@ -69,6 +70,7 @@ pub(crate) fn meaning(sample: &PeerSample) -> Option<Meaning> {
         "thermal" => thermal(sample),
         "rapl" => rapl(sample),
         "hwmon" => hwmon(sample),
+        "power_supply" => power_supply(sample),
         _ => None,
     }
 }
@@ -397,6 +399,31 @@ fn rapl(sample: &PeerSample) -> Option<Meaning> {
     excluded("the peer tells the register, which wraps; ours counts from our first reading on")
 }
 
+fn power_supply(sample: &PeerSample) -> Option<Meaning> {
+    let id = ("hw.id", sample.label("power_supply"));
+    match sample.name.strip_prefix("node_power_supply_")? {
+        "capacity" => scaled("hw.battery.charge", &[id], 0.01),
+        "present" => one("hw.battery.present", &[id]),
+        "online" => one("hw.power_supply.online", &[id]),
+        "cyclecount" => one("hw.battery.cycles", &[id]),
+        "voltage_volt" => one("hw.voltage", &[id]),
+        "current_ampere" => one("hw.current", &[id]),
+        "power_watt" => one("hw.power", &[id]),
+        "time_to_empty_seconds" => one("hw.battery.time_left", &[id]),
+        "energy_watthour" => scaled("hw.battery.energy", &[id], 3600.0),
+        name @ ("energy_full" | "energy_full_design") => {
+            let limit = name.trim_start_matches("energy_");
+            scaled(
+                "hw.battery.energy.limit",
+                &[id, ("hw.limit_type", limit)],
+                3600.0,
+            )
+        }
+        "info" => excluded("not a number: facts and states of ours"),
+        _ => excluded("design values that nothing is judged by"),
+    }
+}
+
 fn hwmon(sample: &PeerSample) -> Option<Meaning> {
     let sensor = sample.label("sensor");
     let chip = match sample.label("chip") {
@@ -425,11 +452,18 @@ fn hwmon(sample: &PeerSample) -> Option<Meaning> {
         "in_volts" => one("hw.voltage", &[id]),
         "fan_rpm" => one("hw.fan.speed", &[id]),
         "sensor_label" | "chip_names" => excluded("not a number: a label of ours"),
-        "temp_crit_alarm_celsius"
-        | "temp_fault_celsius"
-        | "temp_fault"
-        | "temp_crit_alarm"
-        | "pwm" => excluded("alarms and settings: the reading or its absence is told instead"),
+        "fan_min_rpm" => one(
+            "hw.fan.speed.limit",
+            &[id, ("hw.limit_type", "low.degraded")],
+        ),
+        "temp_fault" => one("hw.sensor.fault", &[id]),
+        "pwm" => scaled("hw.fan.duty.ratio", &[id], 1.0 / 255.0),
+        "in_alarm" | "fan_alarm" | "intrusion_alarm" => {
+            one("hw.sensor.alarm", &[id, ("hw.limit_type", "any")])
+        }
+        "temp_crit_alarm_celsius" | "temp_crit_alarm" => {
+            excluded("each alarm of a processor interrupts a core: left out by default")
+        }
         _ => None,
     }
 }

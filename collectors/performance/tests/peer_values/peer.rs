@@ -24,7 +24,7 @@ pub(crate) struct PeerSample {
     pub(crate) is_live: bool,
 }
 
-const COLLECTORS: [&str; 14] = [
+const COLLECTORS: [&str; 15] = [
     "cpu",
     "cpufreq",
     "diskstats",
@@ -34,6 +34,7 @@ const COLLECTORS: [&str; 14] = [
     "meminfo",
     "netclass",
     "netdev",
+    "powersupplyclass",
     "pressure",
     "rapl",
     "stat",
