@@ -8,6 +8,8 @@ mod kernel;
 mod labels;
 mod memory;
 mod network;
+mod parts;
+mod pcie;
 mod storage;
 
 use glasshouse_core::collector::CollectorSpec;
@@ -18,6 +20,7 @@ pub static FAMILIES: &[(&str, &[&dyn CollectorSpec])] = &[
     ("memory", memory::COLLECTORS),
     ("storage", storage::COLLECTORS),
     ("network", network::COLLECTORS),
+    ("pci express", pcie::COLLECTORS),
     ("kernel", kernel::COLLECTORS),
     ("inventory", inventory::COLLECTORS),
 ];

@@ -48,7 +48,7 @@ const ID: LabelDefinition = LabelDefinition {
     help: "Where the hardware is plugged in, e.g. its PCI address; the interface's name where it is no hardware.",
 };
 
-static METRICS: [MetricDefinition; 4] = [
+static METRICS: [MetricDefinition; 5] = [
     MetricDefinition {
         name: "hw.network.up",
         unit: "1",
@@ -99,11 +99,23 @@ static METRICS: [MetricDefinition; 4] = [
         source: "/sys/class/net/*/statistics",
         audience: Audience::Operator,
     },
+    MetricDefinition {
+        name: "system.network.linux.carrier_losses",
+        unit: "{change}",
+        kind: MetricKind::Counter,
+        value: ValueType::U64,
+        help: "Times that the link went down since the interface exists.",
+        is_not: "Not times that it came up again: a link that is down now came up once less.",
+        labels: &[INTERFACE],
+        source: "/sys/class/net/*/carrier_down_count",
+        audience: Audience::Operator,
+    },
 ];
 static UP: &MetricDefinition = &METRICS[0];
 static SPEED: &MetricDefinition = &METRICS[1];
 static CHANGES: &MetricDefinition = &METRICS[2];
 static FAULT_COUNT: &MetricDefinition = &METRICS[3];
+static LOSSES: &MetricDefinition = &METRICS[4];
 
 #[derive(Debug)]
 struct NetworkLink {
@@ -130,6 +142,7 @@ impl Collector for NetworkLink {
                 interface.write_state(out),
                 interface.write_speed(out),
                 interface.write_count("carrier_changes", CHANGES, &[name], out),
+                interface.write_count("carrier_down_count", LOSSES, &[name], out),
                 interface.write_faults(out),
             ] {
                 if let Err(error) = outcome {
