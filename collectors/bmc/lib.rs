@@ -1,7 +1,10 @@
 //! Floor 1: collectors of baseboard management controllers (BMCs), by IPMI and by Redfish. Only this room knows
-//! ipmi-rs and nv-redfish.
+//! ipmi-rs, ipmi and nv-redfish.
+
+pub mod ipmi;
+mod metrics;
 
 use glasshouse_core::collector::CollectorSpec;
 
 /// The collectors of this family, in the order in which they are listed.
-pub static COLLECTORS: &[&dyn CollectorSpec] = &[];
+pub static COLLECTORS: &[&dyn CollectorSpec] = &[&ipmi::IPMI, &ipmi::IPMI_LAN];

@@ -130,6 +130,8 @@ const WALLS: &[Wall] = &[
     wall("tokio-rustls", &["serve"], &["authd"]),
     wall("reqwest", &["auth", "authd", "bmc"], &["glasshouse", "serve"]),
     // the transport-free parts alone; the generated types are a peer in tests
+    wall("ipmi", &["bmc"], &[]),
+    wall("ipmi-rs", &["bmc"], &[]),
     wall("nv-redfish-core", &["bmc"], &[]),
     wall("nv-redfish-quirks", &["bmc"], &[]),
     wall("nv-redfish", &[], &["bmc"]),
