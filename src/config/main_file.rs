@@ -51,6 +51,10 @@ pub(crate) struct StoreConfig {
     pub(crate) keep_hours: Duration,
     /// What the store may take on disk.
     pub(crate) most_bytes: u64,
+    /// How long log entries of kernel and BMC are kept.
+    pub(crate) keep_logs: Duration,
+    /// What they may take on disk.
+    pub(crate) most_log_bytes: u64,
 }
 
 static STATE_DIR: Key = Key::with_default(
@@ -101,6 +105,18 @@ static MOST_BYTES: Key = Key::with_default(
     "\"2GiB\"",
     "What the store may take on disk; the oldest goes first.",
 );
+static KEEP_LOGS: Key = Key::with_default(
+    "keep_logs",
+    Kind::Span("1h", "3650d"),
+    "\"400d\"",
+    "How long log entries of kernel, BMC and GPU driver are kept.",
+);
+static MOST_LOG_BYTES: Key = Key::with_default(
+    "most_log_bytes",
+    Kind::Size,
+    "\"64MiB\"",
+    "What log entries may take on disk; the oldest go first.",
+);
 
 /// Reads `glasshouse.toml` and its drop-ins.
 ///
@@ -138,7 +154,14 @@ pub(crate) fn sections() -> Vec<Section> {
         Section::new(
             &["store"],
             "What the store keeps.",
-            &[&KEEP_SAMPLES, &KEEP_MINUTES, &KEEP_HOURS, &MOST_BYTES],
+            &[
+                &KEEP_SAMPLES,
+                &KEEP_MINUTES,
+                &KEEP_HOURS,
+                &MOST_BYTES,
+                &KEEP_LOGS,
+                &MOST_LOG_BYTES,
+            ],
         ),
     ];
     sections.extend(face::sections());
@@ -169,6 +192,8 @@ fn build_store(store: Table<'_>) -> Result<StoreConfig, ConfigError> {
         keep_minutes: store.span(&KEEP_MINUTES).unwrap_or_default(),
         keep_hours: store.span(&KEEP_HOURS).unwrap_or_default(),
         most_bytes: store.size(&MOST_BYTES).unwrap_or_default(),
+        keep_logs: store.span(&KEEP_LOGS).unwrap_or_default(),
+        most_log_bytes: store.size(&MOST_LOG_BYTES).unwrap_or_default(),
     };
     let order = [
         (

@@ -105,7 +105,8 @@ mod tests {
     fn the_most_trusted_that_is_fresh_is_believed() {
         use Quality::{Absent, Estimated, Good, Stale};
         let timeout = Absent(FailureReason::Timeout);
-        let cases: &[(&[(&str, Quality)], Option<&str>)] = &[
+        type Case<'a> = (&'a [(&'a str, Quality)], Option<&'a str>);
+        let cases: &[Case<'_>] = &[
             (&[], None),
             (
                 &[("psu_sum", Good), ("redfish", Good), ("dcmi", Good)],

@@ -1,7 +1,8 @@
 //! What becomes of a frame.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use glasshouse_core::condition::Condition;
 use glasshouse_core::reader::LinkStatus;
 use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::Moment;
@@ -12,6 +13,7 @@ use tracing::{info, warn};
 use crate::chain::Chain;
 use crate::health::Health;
 use crate::inventory::Sheet;
+use crate::notices::Notices;
 use crate::own::{OWN_COLLECTOR, OWN_RUN, Own, Totals};
 use crate::runs::{Run, Runs};
 
@@ -20,6 +22,7 @@ use crate::runs::{Run, Runs};
 pub(crate) struct Ingest {
     pub(crate) store: Store,
     pub(crate) sheet: Sheet,
+    pub(crate) notices: Notices,
     pub(crate) link: LinkStatus,
     pub(crate) losses: Losses,
     pub(crate) runs: Runs,
@@ -97,10 +100,11 @@ impl Writes {
 }
 
 impl Ingest {
-    pub(crate) fn new(store: Store, sheet: Sheet) -> Self {
+    pub(crate) fn new(store: Store, sheet: Sheet, notices: Notices) -> Self {
         Self {
             store,
             sheet,
+            notices,
             link: LinkStatus::default(),
             losses: Losses::default(),
             runs: Runs::default(),
@@ -132,6 +136,7 @@ impl Ingest {
         if self.link.run != frame.run {
             self.link.run = frame.run;
             self.sheet.touch();
+            self.notices.enter(frame.run, now);
         }
         let lost = run
             .expected
@@ -152,10 +157,30 @@ impl Ingest {
                     self.sheet.touch();
                 }
             }
-            // nobody keeps them yet
-            Ok(Message::Conditions { .. } | Message::Log { .. }) => {}
+            Ok(Message::Conditions {
+                collector,
+                conditions,
+            }) => self.conditions(&collector, &conditions, now),
+            Ok(Message::Log { entries, .. }) => self.notices.log(&entries, now),
             Err(error) => self.losses.message(&Chain(&error)),
         }
+    }
+
+    fn conditions(&mut self, collector: &str, conditions: &[Condition], now: Moment) {
+        if collector == OWN_COLLECTOR {
+            self.losses
+                .message(&"it says what the node alone can know to be wrong");
+            return;
+        }
+        let statuses = self.sheet.of_the_probe();
+        self.notices
+            .conditions(collector, conditions, statuses, now);
+    }
+
+    /// Writes events that have changed, and looks after them and the log entries.
+    pub(crate) fn maintain_notices(&mut self, now: Moment, at_least: Duration) {
+        let statuses = self.sheet.of_the_probe();
+        self.notices.maintain(statuses, now, at_least);
     }
 
     /// Stores what the node has counted, and says so in the inventory.
@@ -190,7 +215,7 @@ impl Ingest {
     }
 
     const fn totals(&self, maintenance_failures: u64) -> Totals {
-        let (link, losses) = (&self.link, &self.losses);
+        let (link, losses, notices) = (&self.link, &self.losses, &self.notices);
         Totals {
             frames: link.frames,
             frames_lost: link.lost,
@@ -202,6 +227,8 @@ impl Ingest {
             maintenance_failures,
             blocks_lost: losses.blocks,
             files_set_aside: losses.files,
+            conditions_refused: notices.conditions_refused(),
+            log_entries_refused: notices.entries_refused(),
         }
     }
 

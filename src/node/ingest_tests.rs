@@ -7,14 +7,18 @@ use glasshouse_core::metric::{Audience, MetricKind};
 use glasshouse_core::reader::{SampleReader, Selector, SeriesInfo};
 use glasshouse_core::text::Untrusted;
 use glasshouse_core::time::{BootTime, Timestamp};
-use glasshouse_store::{StoreReader, StoreSettings};
+use glasshouse_store::{Keep, StoreReader, StoreSettings};
 
 use super::*;
+use crate::state::State;
 
 fn ingest(dir: &Path) -> Ingest {
     let (store, _) = Store::open(&dir.join("store"), StoreSettings::default()).unwrap();
     let node = NodeId::from_bytes([1; 16]);
-    Ingest::new(store, Sheet::load(dir, node, Untrusted::new("host")))
+    let state = State::prepare(dir).unwrap();
+    let notices = Notices::open(&state, node, Duration::from_secs(90), Keep::default()).unwrap();
+    let sheet = Sheet::load(&state.inventory, node, Untrusted::new("host"));
+    Ingest::new(store, sheet, notices)
 }
 
 /// So far apart that the store begins a new head each time.

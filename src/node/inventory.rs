@@ -119,6 +119,11 @@ impl Sheet {
         self.statuses = statuses;
     }
 
+    /// What the probe says of its collectors.
+    pub(crate) fn of_the_probe(&self) -> &[CollectorStatus] {
+        &self.statuses
+    }
+
     /// What the node says of itself.
     pub(crate) fn own(&mut self, own: CollectorStatus) {
         let before = self.own.as_ref().map(|before| before.state);

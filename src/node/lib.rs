@@ -9,6 +9,8 @@
 //!   run; what is lost all the same comes again within a minute, because the probe repeats itself.
 //! * Trouble with the store (a full disk) costs what comes meanwhile. It is counted, logged when it begins and when it
 //!   ends, and never ends the node. What was lost stands in the node's own series and status.
+//! * What collectors say to be wrong becomes events, with the node's own: `life.rs` says when one begins and ends. Log
+//!   entries are kept once, however often they come.
 //! * The checkpoints of the audit log are signed on a thread of their own: a slow disk must not hold up the frames.
 
 mod chain;
@@ -17,8 +19,10 @@ mod health;
 mod identity;
 mod ingest;
 mod inventory;
+mod life;
 mod logs;
 mod node;
+mod notices;
 mod own;
 mod pace;
 mod runs;

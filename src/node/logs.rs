@@ -9,16 +9,27 @@ pub(crate) fn log_recovery(recovery: &Recovery) {
     }
     log_lost(&recovery.lost);
     log_set_aside(&recovery.set_aside);
+    if recovery.forgotten > 0 {
+        warn!(
+            definitions = recovery.forgotten,
+            "Definitions beyond the most that the store holds were forgotten; the probe repeats those that it still uses."
+        );
+    }
 }
 
 pub(crate) fn log_maintenance(done: &Maintenance) {
     log_lost(&done.lost);
     log_set_aside(&done.set_aside);
-    if let (Some(first), Some(last)) = (done.expired.first(), done.expired.last()) {
-        let files = done.expired.len();
+    log_expired(&done.expired);
+}
+
+/// Files that retention removed.
+pub(crate) fn log_expired(expired: &[String]) {
+    if let (Some(first), Some(last)) = (expired.first(), expired.last()) {
+        let files = expired.len();
         info!(
             files,
-            first, last, "Files of the store were removed, as the retention wants it."
+            first, last, "Files were removed, as the retention wants it."
         );
     }
 }
@@ -76,6 +87,21 @@ mod tests {
         }
         fn enter(&self, _: &Id) {}
         fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn what_a_start_forgot_is_told() {
+        let recovery = Recovery {
+            forgotten: 7,
+            ..Recovery::default()
+        };
+        let lines = Lines::default();
+        tracing::subscriber::with_default(lines.clone(), || log_recovery(&recovery));
+        let lines = lines.0.lock().unwrap();
+        assert!(
+            lines.len() == 1 && lines[0].contains("definitions=7"),
+            "{lines:?}"
+        );
     }
 
     #[test]

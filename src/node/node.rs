@@ -21,6 +21,7 @@ use crate::identity::{host_name, own_id};
 use crate::ingest::Ingest;
 use crate::inventory::Sheet;
 use crate::logs::{log_maintenance, log_recovery};
+use crate::notices::Notices;
 use crate::own::Own;
 use crate::pace::Pace;
 use crate::settings::{NodeError, NodeSettings};
@@ -60,9 +61,17 @@ pub fn run(settings: NodeSettings, stop: Arc<AtomicBool>) -> Result<(), NodeErro
         }
     };
     log_recovery(&recovery);
+    // the lock of the store holds for them too
+    let notices = match Notices::open(&state, node, settings.tempo.grace, settings.logs) {
+        Ok(notices) => notices,
+        Err(error) => {
+            checkpoints.stop();
+            return Err(error);
+        }
+    };
     info!(%node, "The node takes frames.");
     let sheet = Sheet::load(&state.inventory, node, host_name(&settings));
-    let mut ingest = Ingest::new(store, sheet);
+    let mut ingest = Ingest::new(store, sheet, notices);
     ingest.losses.damage(&recovery.lost, &recovery.set_aside);
     let mut running = Node {
         ingest,
@@ -73,6 +82,7 @@ pub fn run(settings: NodeSettings, stop: Arc<AtomicBool>) -> Result<(), NodeErro
         pace: Pace::now(),
         next_forget: Instant::now() + FORGET_EVERY,
         partial: None,
+        heard: (Instant::now(), 0),
         checkpoints,
         settings,
         state,
@@ -96,6 +106,8 @@ struct Node {
     next_forget: Instant,
     /// Since when a frame has begun and is not whole, and how many frames were whole by then.
     partial: Option<(Instant, u64)>,
+    /// When there was a new frame, and how many there had been by then.
+    heard: (Instant, u64),
 }
 
 impl Node {
@@ -109,6 +121,7 @@ impl Node {
                 continue;
             }
             let now = Instant::now();
+            self.listen(now);
             if self.pace.may(now) {
                 self.maintain(now);
             }
@@ -133,6 +146,25 @@ impl Node {
             }
         }
         Ok(true)
+    }
+
+    /// Notices that the probe is silent. Only once all that it wrote is read: a node that was held up hears nothing
+    /// meanwhile. The clock of `Instant` stands still while the machine sleeps.
+    fn listen(&mut self, now: Instant) {
+        let frames = self.ingest.link.frames;
+        let (since, before) = self.heard;
+        let is_heard = frames > before;
+        if is_heard {
+            self.heard = (now, frames);
+        }
+        let silent_for = now.saturating_duration_since(since);
+        let is_silent = !is_heard && silent_for >= self.settings.tempo.silence;
+        // before the first frame nobody knows whether the probe lives
+        if is_silent || frames > 0 {
+            let silent_for = is_silent.then_some(silent_for);
+            let notices = &mut self.ingest.notices;
+            notices.probe_is_silent(silent_for, SystemClock.moment());
+        }
     }
 
     /// Waits for a frame, at most until the next maintenance.
@@ -187,6 +219,7 @@ impl Node {
                 .next(Instant::now(), self.settings.tempo.maintenance);
         }
         let at_least = self.settings.tempo.inventory;
+        self.ingest.maintain_notices(moment, at_least);
         let (dir, link) = (&self.state.inventory, self.ingest.link);
         self.ingest
             .sheet
@@ -199,6 +232,7 @@ impl Node {
         ingest
             .sheet
             .write(&self.state.inventory, ingest.link, now.wall);
+        ingest.notices.close(now);
         if let Err(error) = ingest.store.close(now) {
             warn!(error = %Chain(&error), "The store was not sealed; the next start does it.");
         }

@@ -19,7 +19,7 @@ pub(crate) const OWN_RUN: u64 = 0;
 pub static OWN_METRICS: &[MetricDefinition] = &OWN;
 
 /// In the order of [`Totals::values`].
-static OWN: [MetricDefinition; 10] = [
+static OWN: [MetricDefinition; 12] = [
     counter(
         "glasshouse.node.frames",
         "{frame}",
@@ -80,6 +80,18 @@ static OWN: [MetricDefinition; 10] = [
         "Files of the store that made no sense since the node started, and were renamed so that nobody reads them.",
         "Not removed: they stand beside the others, with `.damaged` behind their name.",
     ),
+    counter(
+        "glasshouse.node.conditions_refused",
+        "{condition}",
+        "Conditions that became no event, because they made no sense or too many were open, and changes of events that no disk took.",
+        "Not conditions that are over.",
+    ),
+    counter(
+        "glasshouse.node.log_entries_refused",
+        "{entry}",
+        "Log entries that came in whole and could not be kept.",
+        "Not entries that came again and were known.",
+    ),
 ];
 
 const fn counter(
@@ -114,6 +126,8 @@ pub(crate) struct Totals {
     pub(crate) maintenance_failures: u64,
     pub(crate) blocks_lost: u64,
     pub(crate) files_set_aside: u64,
+    pub(crate) conditions_refused: u64,
+    pub(crate) log_entries_refused: u64,
 }
 
 impl Totals {
@@ -130,11 +144,13 @@ impl Totals {
             self.maintenance_failures,
             self.blocks_lost,
             self.files_set_aside,
+            self.conditions_refused,
+            self.log_entries_refused,
         ]
     }
 
     /// Trouble with the disk, or what is on it.
-    const fn troubles(&self) -> [(u64, &'static str); 5] {
+    const fn troubles(&self) -> [(u64, &'static str); 6] {
         [
             (self.batches_refused, "batches that the store refused"),
             (self.definitions_refused, "definitions that were refused"),
@@ -144,15 +160,17 @@ impl Totals {
             ),
             (self.blocks_lost, "damaged blocks"),
             (self.files_set_aside, "damaged files"),
+            (self.log_entries_refused, "log entries that were not kept"),
         ]
     }
 
     /// Trouble with what comes in.
-    const fn misfits(&self) -> [(u64, &'static str); 3] {
+    const fn misfits(&self) -> [(u64, &'static str); 4] {
         [
             (self.frames_lost, "frames that never came"),
             (self.samples_unknown, "samples of unknown series"),
             (self.messages_unknown, "messages that make no sense"),
+            (self.conditions_refused, "conditions that were not taken"),
         ]
     }
 }
@@ -280,6 +298,8 @@ mod tests {
             maintenance_failures: 8,
             blocks_lost: 9,
             files_set_aside: 10,
+            conditions_refused: 11,
+            log_entries_refused: 12,
         };
         let own = Own::new(Duration::from_secs(10));
         let series: Vec<(u32, &str, u64)> = own

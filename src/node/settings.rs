@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use glasshouse_store::{StoreError, StoreSettings};
+use glasshouse_store::{Keep, StoreError, StoreSettings};
 
 /// What a node is told at its start.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct NodeSettings {
     pub host_name: Option<String>,
     /// How the store is kept.
     pub store: StoreSettings,
+    /// How much of the log entries is kept.
+    pub logs: Keep,
     /// The node's key for checkpoints of the audit log; made where it is missing.
     pub checkpoint_key: PathBuf,
     /// How often what is done.
@@ -36,6 +38,10 @@ pub struct Tempo {
     pub checkpoint: Duration,
     /// A frame that is not whole after this is given up: its writer died in the middle of it.
     pub partial: Duration,
+    /// When no frame came for this long, the probe is silent: three times the span after which it says that it lives.
+    pub silence: Duration,
+    /// What held before the probe started anew may be stated again this late, beside three runs of its collector.
+    pub grace: Duration,
 }
 
 impl Default for Tempo {
@@ -45,6 +51,8 @@ impl Default for Tempo {
             inventory: Duration::from_secs(10),
             checkpoint: Duration::from_secs(10),
             partial: Duration::from_secs(5),
+            silence: Duration::from_secs(30),
+            grace: Duration::from_secs(90),
         }
     }
 }

@@ -19,7 +19,9 @@ const OWN: &[&str] = &["store", "findings", "inventory", "logs", "checkpoints"];
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) store: PathBuf,
+    pub(crate) findings: PathBuf,
     pub(crate) inventory: PathBuf,
+    pub(crate) logs: PathBuf,
     pub(crate) checkpoints: PathBuf,
     /// Written by the face.
     pub(crate) audit: PathBuf,
@@ -50,7 +52,9 @@ impl State {
         }
         Ok(Self {
             store: dir.join("store"),
+            findings: dir.join("findings"),
             inventory: dir.join("inventory"),
+            logs: dir.join("logs"),
             checkpoints: dir.join("checkpoints"),
             audit: dir.join("audit"),
         })

@@ -3,4 +3,5 @@
 mod fake;
 mod kills;
 mod link;
+mod notices;
 mod start;

@@ -104,7 +104,7 @@ fn a_torn_end_is_cut_and_a_flipped_byte_costs_its_frame() {
             ("three one".into(), false)
         );
     }
-    let mut flipped = whole.clone();
+    let mut flipped = whole;
     flipped[17] ^= 1;
     fs::write(&path, flipped).unwrap();
     let back = all(dir.path(), START, 9, 0);

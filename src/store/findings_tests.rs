@@ -53,6 +53,11 @@ fn open(dir: &Path) -> (FindingWriter, Vec<Event>) {
     (writer, found.open)
 }
 
+/// The list of what is open.
+fn list(events: &[&Event]) -> Vec<Event> {
+    events.iter().copied().cloned().collect()
+}
+
 #[test]
 fn events_survive_their_files_the_worst_first() {
     let dir = tempfile::tempdir().unwrap();
@@ -67,12 +72,9 @@ fn events_survive_their_files_the_worst_first() {
     );
     let changes = [&old, &new, &bad].map(|event| (Change::Opened, event.clone()));
     writer.append(&changes, at(10)).unwrap();
-    let all = vec![old.clone(), new.clone(), bad.clone()];
+    let all = list(&[&old, &new, &bad]);
     writer.replace(all, at(10), Durability::Synced).unwrap();
-    assert_eq!(
-        files.open().unwrap().events,
-        [bad.clone(), new.clone(), old.clone()]
-    );
+    assert_eq!(files.open().unwrap().events, list(&[&bad, &new, &old]));
     assert!(Arc::ptr_eq(&files.open().unwrap(), &files.open().unwrap()));
     let over = resolved(&bad, 20);
     writer
@@ -81,7 +83,7 @@ fn events_survive_their_files_the_worst_first() {
     writer
         .replace(vec![old.clone(), new.clone()], at(20), Durability::Written)
         .unwrap();
-    assert_eq!(files.open().unwrap().events, [new.clone(), old.clone()]);
+    assert_eq!(files.open().unwrap().events, list(&[&new, &old]));
     assert_eq!(files.open().unwrap().written, at(20));
     let told = files.resolved(everything(), 10).unwrap();
     assert_eq!(
@@ -108,7 +110,7 @@ fn a_kill_between_history_and_list_loses_and_doubles_nothing() {
         .unwrap();
     drop(writer);
     let (mut writer, found) = open(dir.path());
-    assert_eq!(found, [first.clone()]);
+    assert_eq!(found, list(&[&first]));
     writer.replace(found, at(2), Durability::Synced).unwrap();
     let worse = event(1, Severity::Critical);
     let changes = [
@@ -118,17 +120,16 @@ fn a_kill_between_history_and_list_loses_and_doubles_nothing() {
     writer.append(&changes, at(3)).unwrap();
     drop(writer);
     let (mut writer, found) = open(dir.path());
-    assert_eq!(found, [worse.clone(), second.clone()]);
-    // the list knows more than is in the history: its own part was torn off
+    assert_eq!(found, list(&[&worse, &second]));
     writer
         .append(&[(Change::Resolved, resolved(&worse, 4))], at(4))
         .unwrap();
     drop(writer);
     let (writer, found) = open(dir.path());
-    assert_eq!(found, [second.clone()]);
+    assert_eq!(found, list(&[&second]));
     writer.replace(found, at(5), Durability::Synced).unwrap();
     for _ in 0..3 {
-        assert_eq!(open(dir.path()).1, [second.clone()]);
+        assert_eq!(open(dir.path()).1, list(&[&second]));
     }
     let told = FindingFiles::new(dir.path())
         .resolved(everything(), 9)
@@ -163,7 +164,7 @@ fn without_a_list_the_history_tells_what_is_open() {
         let error = FindingFiles::new(dir.path()).open().unwrap_err();
         assert!(error.to_string().contains(NAME), "{error}");
         let (_, found) = FindingWriter::open(dir.path(), NODE).unwrap();
-        assert_eq!(found.open, [second.clone()]);
+        assert_eq!(found.open, list(&[&second]));
         assert!(found.trouble.is_some());
     }
     // another node's folder was copied here

@@ -151,17 +151,16 @@ fn questions_are_held_to_source_severity_window_and_number() {
         let answer = files.entries(query).unwrap();
         (ids(&answer), answer.more)
     };
-    let all = everything();
-    assert_eq!(ask(&all), ("9 8 7 6 5 4 3 2 1 0".into(), false));
+    assert_eq!(ask(&everything()), ("9 8 7 6 5 4 3 2 1 0".into(), false));
     let sel = LogQuery {
         sources: vec![LogSource::Sel],
-        ..all.clone()
+        ..everything()
     };
     assert_eq!(ask(&sel), ("8 6 4 2 0".into(), false));
     let severe = LogQuery {
         least: Severity::Critical,
         most: 2,
-        ..all.clone()
+        ..everything()
     };
     assert_eq!(ask(&severe), ("8 5".into(), true));
     // heard then
@@ -172,7 +171,7 @@ fn questions_are_held_to_source_severity_window_and_number() {
     assert_eq!(
         ask(&LogQuery {
             window,
-            ..all.clone()
+            ..everything()
         }),
         ("5 4 3".into(), false)
     );
@@ -184,11 +183,14 @@ fn questions_are_held_to_source_severity_window_and_number() {
     assert_eq!(
         ask(&LogQuery {
             window,
-            ..all.clone()
+            ..everything()
         }),
         ("5 4 2".into(), false)
     );
-    let (few, more) = ask(&LogQuery { bytes: 1000, ..all });
+    let (few, more) = ask(&LogQuery {
+        bytes: 1000,
+        ..everything()
+    });
     assert!(few.starts_with("9 8") && more, "{few}");
     assert_eq!(
         LogFiles::new(&dir.path().join("none"))

@@ -19,7 +19,7 @@ use glasshouse_core::sample::Value;
 use glasshouse_core::time::{Clock, Interval, SystemClock, Timestamp, Window};
 use glasshouse_probe::{Planned, ProbeSettings};
 use glasshouse_store::inventory::InventoryFile;
-use glasshouse_store::{StoreReader, StoreSettings};
+use glasshouse_store::{Keep, StoreReader, StoreSettings};
 use rustix::fs::{CWD, Mode, mkfifoat};
 use tempfile::TempDir;
 
@@ -220,12 +220,15 @@ pub(super) fn node_settings(dir: &Path) -> NodeSettings {
             retry: Duration::from_millis(500),
             ..StoreSettings::default()
         },
+        logs: Keep::default(),
         checkpoint_key: dir.join("state/checkpoints/key"),
         tempo: Tempo {
             maintenance: Duration::from_millis(100),
             inventory: Duration::from_millis(500),
             checkpoint: Duration::from_millis(200),
             partial: Duration::from_millis(300),
+            silence: Duration::from_millis(1500),
+            grace: Duration::from_millis(1000),
         },
     }
 }
