@@ -3,6 +3,7 @@
 use glasshouse_sysfs::{Fields, architecture, malformed, optional, scaled};
 
 use super::Teller;
+use super::identifiers::without_identifiers;
 
 const BYTES_PER_KIBIBYTE: u64 = 1024;
 
@@ -12,10 +13,34 @@ const MEMINFO: &str = "proc/meminfo";
 const ARCHITECTURE: &str = "proc/sys/kernel/arch";
 
 /// Parts of keys on the kernel's command line whose values nobody should read.
-const SECRET_WORDS: [&str; 5] = ["password", "passwd", "secret", "token", "credential"];
+const SECRET_WORDS: [&str; 8] = [
+    "credential",
+    "initiator",
+    "machine_id",
+    "passwd",
+    "password",
+    "secret",
+    "serial",
+    "token",
+];
 
 /// Component, fact, file.
-const FILES: [(&str, &str, &str); 15] = [
+const FILES: [(&str, &str, &str); 22] = [
+    ("host", "hw.family", "sys/class/dmi/id/product_family"),
+    ("host", "hw.version", "sys/class/dmi/id/product_version"),
+    ("host", "hw.sku", "sys/class/dmi/id/product_sku"),
+    ("board", "hw.version", "sys/class/dmi/id/board_version"),
+    ("chassis", "hw.vendor", "sys/class/dmi/id/chassis_vendor"),
+    (
+        "chassis",
+        "hw.chassis.type",
+        "sys/class/dmi/id/chassis_type",
+    ),
+    (
+        "bios",
+        "hw.firmware_release",
+        "sys/class/dmi/id/bios_release",
+    ),
     ("host", "host.name", "proc/sys/kernel/hostname"),
     ("kernel", "os.kernel.release", "proc/sys/kernel/osrelease"),
     ("kernel", "os.kernel.version", "proc/sys/kernel/version"),
@@ -87,7 +112,10 @@ fn without_secrets(line: &str) -> String {
             let key = key.to_ascii_lowercase();
             SECRET_WORDS.iter().any(|word| key.contains(word))
         });
-        secret.map_or_else(|| argument.to_owned(), |key| format!("{key}=(blanked)"))
+        match secret {
+            Some(key) => format!("{key}=(blanked)"),
+            None => without_identifiers(argument),
+        }
     });
     arguments.collect::<Vec<_>>().join(" ")
 }
@@ -139,10 +167,10 @@ mod tests {
 
     #[test]
     fn a_password_on_the_command_line_is_blanked() {
-        let line = "root=UUID=1 rd.iscsi.password=hunter2 quiet API_TOKEN=a=b nosmt";
+        let line = "root=/dev/vda1 rd.iscsi.password=hunter2 quiet API_TOKEN=a=b nosmt";
         assert_eq!(
             without_secrets(line),
-            "root=UUID=1 rd.iscsi.password=(blanked) quiet API_TOKEN=(blanked) nosmt"
+            "root=/dev/vda1 rd.iscsi.password=(blanked) quiet API_TOKEN=(blanked) nosmt"
         );
     }
 }

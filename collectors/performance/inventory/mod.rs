@@ -3,9 +3,13 @@
 //! Serial numbers, MAC addresses and the machine id are left out: they tell machines apart, not what is wrong with one.
 
 mod disks;
+mod dmi;
+mod firmware;
 mod host;
+mod identifiers;
 mod interfaces;
 mod processors;
+mod settings;
 
 use glasshouse_core::collector::{Collector, CollectorSpec, Presence, SampleWriter};
 use glasshouse_core::fact::FactDefinition;
@@ -14,7 +18,7 @@ use glasshouse_core::options::Options;
 use glasshouse_sysfs::{Spec, SysRoot};
 
 /// The collectors of what the machine is.
-pub(crate) static COLLECTORS: &[&dyn CollectorSpec] = &[&INVENTORY];
+pub(crate) static COLLECTORS: &[&dyn CollectorSpec] = &[&INVENTORY, &dmi::DMI, &settings::SETTINGS];
 
 static INVENTORY: Spec = Spec {
     name: "inventory",
@@ -32,11 +36,15 @@ static INVENTORY: Spec = Spec {
     },
 };
 
-const fn fact(key: &'static str, help: &'static str, source: &'static str) -> FactDefinition {
+pub(super) const fn fact(
+    key: &'static str,
+    help: &'static str,
+    source: &'static str,
+) -> FactDefinition {
     FactDefinition { key, help, source }
 }
 
-static FACTS: [FactDefinition; 38] = [
+static FACTS: [FactDefinition; 46] = [
     fact(
         "host.name",
         "The name that the machine gives itself.",
@@ -110,7 +118,7 @@ static FACTS: [FactDefinition; 38] = [
     fact(
         "hw.firmware_version",
         "The version of the part's firmware.",
-        "/sys/class/dmi/id, /sys/block/*/device",
+        "/sys/class/dmi/id, /sys/block/*/device, /sys/class/{nvme,infiniband,scsi_host}",
     ),
     fact(
         "hw.firmware_date",
@@ -223,9 +231,49 @@ static FACTS: [FactDefinition; 38] = [
         "/sys/devices/system/cpu/{intel_pstate/no_turbo,cpufreq/boost}",
     ),
     fact(
+        "host.cpu.frequency.base",
+        "The clock that the processors are rated for, in Hz.",
+        "/sys/devices/system/cpu/cpu0/cpufreq/base_frequency",
+    ),
+    fact(
         "host.numa.nodes",
         "NUMA nodes of the machine.",
         "/sys/devices/system/node",
+    ),
+    fact(
+        "host.numa.nodes_per_package",
+        "NUMA nodes with processors in each package: more than one is sub-NUMA clustering.",
+        "/sys/devices/system/node/node*/cpulist",
+    ),
+    fact(
+        "hw.version",
+        "The maker's version of the part.",
+        "/sys/class/dmi/id",
+    ),
+    fact(
+        "hw.family",
+        "The maker's family of the part.",
+        "/sys/class/dmi/id",
+    ),
+    fact(
+        "hw.sku",
+        "The maker's order number of the configuration.",
+        "/sys/class/dmi/id/product_sku",
+    ),
+    fact(
+        "hw.firmware_release",
+        "The release of the part's firmware, as a number.",
+        "/sys/class/dmi/id",
+    ),
+    fact(
+        "hw.chassis.type",
+        "The number of the chassis' shape in SMBIOS: 23 is a rack mount, 25 a multi-system one.",
+        "/sys/class/dmi/id/chassis_type",
+    ),
+    fact(
+        "hw.battery.chemistry",
+        "What a battery is made of.",
+        "/sys/class/power_supply/*/technology",
     ),
 ];
 
@@ -237,17 +285,13 @@ struct Inventory {
 
 impl Collector for Inventory {
     fn collect(&mut self, out: &mut dyn SampleWriter) -> Result<Presence, CollectError> {
-        let mut teller = Teller {
-            root: &self.root,
-            out,
-            told: 0,
-            failed: 0,
-        };
+        let mut teller = Teller::new(&self.root, out, &FACTS);
         host::tell(&mut teller);
         processors::tell(&mut teller, &mut self.models);
         disks::tell(&mut teller);
         interfaces::tell(&mut teller);
-        if teller.told == 0 && teller.failed == 0 {
+        firmware::tell(&mut teller);
+        if teller.is_silent() {
             return Ok(Presence::Absent("no `/proc` and no `/sys`".to_owned()));
         }
         Ok(Presence::Present)
@@ -258,22 +302,69 @@ impl Collector for Inventory {
 struct Teller<'r> {
     root: &'r SysRoot,
     out: &'r mut dyn SampleWriter,
+    facts: &'static [FactDefinition],
     told: usize,
     failed: usize,
+    /// Component and key of the last fact.
+    last: Option<(String, &'static str)>,
 }
 
-impl Teller<'_> {
-    /// One fact; an empty value tells nothing. The key is one of [`FACTS`].
+impl<'r> Teller<'r> {
+    fn new(
+        root: &'r SysRoot,
+        out: &'r mut dyn SampleWriter,
+        facts: &'static [FactDefinition],
+    ) -> Self {
+        Self {
+            root,
+            out,
+            facts,
+            told: 0,
+            failed: 0,
+            last: None,
+        }
+    }
+
+    /// Whether there was nothing at all.
+    const fn is_silent(&self) -> bool {
+        self.told == 0 && self.failed == 0
+    }
+
+    /// One fact; an empty value tells nothing. The key is one of the declared ones.
     fn tell(&mut self, component: &str, key: &str, value: &str) {
         let value = value.trim();
-        let known = FACTS.iter().find(|known| known.key == key);
+        let known = self.facts.iter().find(|known| known.key == key);
         debug_assert!(known.is_some(), "`{key}` is no declared fact");
         if let Some(known) = known
             && !value.is_empty()
         {
             self.out.fact(known, component, value);
             self.told += 1;
+            self.last = Some((component.to_owned(), known.key));
         }
+    }
+
+    /// As [`Self::tell_file`], unless the file before it told the same: the first that exists counts.
+    fn tell_file_once(&mut self, component: &str, key: &str, path: &str) {
+        let last = self.last.as_ref();
+        if !last.is_some_and(|(of, known)| of == component && *known == key) {
+            self.tell_file(component, key, path);
+        }
+    }
+
+    /// One fact that is a file of several words, with one blank between them.
+    fn tell_words(&mut self, component: &str, key: &str, path: &str) {
+        let text = self.root.read_optional_trimmed(path);
+        if let Some(text) = self.noted(text).flatten() {
+            let words: Vec<&str> = text.split_ascii_whitespace().collect();
+            self.tell(component, key, &words.join(" "));
+        }
+    }
+
+    /// Tells a failure.
+    fn fail(&mut self, error: CollectError) {
+        self.out.failure(error);
+        self.failed += 1;
     }
 
     /// One fact that is a file, where there is such a file.
@@ -298,12 +389,7 @@ impl Teller<'_> {
 
     /// Tells a failure, and gives what did not fail.
     fn noted<T>(&mut self, outcome: Result<T, CollectError>) -> Option<T> {
-        outcome
-            .map_err(|error| {
-                self.out.failure(error);
-                self.failed += 1;
-            })
-            .ok()
+        outcome.map_err(|error| self.fail(error)).ok()
     }
 }
 
@@ -311,9 +397,18 @@ impl Teller<'_> {
 mod tests {
     use std::path::Path;
 
-    use glasshouse_sysfs::compliance::{Recording, opened_by};
+    use glasshouse_sysfs::compliance::{Recording, opened_by, violations};
 
     use super::*;
+
+    #[test]
+    fn all_pass_the_common_checks() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/host");
+        for spec in COLLECTORS {
+            let found = violations(*spec, &fixture);
+            assert!(found.is_empty(), "{}", found.join("\n"));
+        }
+    }
 
     #[test]
     fn what_interrupts_every_processor_is_read_once_and_told_each_time() {

@@ -23,7 +23,7 @@ struct Model {
 }
 
 pub(super) fn tell(teller: &mut Teller<'_>, models: &mut Models) {
-    tell_topology(teller);
+    let packages = tell_topology(teller);
     if models.0.is_none() {
         models.0 = read_models(teller);
     }
@@ -31,18 +31,37 @@ pub(super) fn tell(teller: &mut Teller<'_>, models: &mut Models) {
         teller.tell(&model.component, model.key, &model.value);
     }
     tell_clocks(teller);
-    let nodes = optional(teller.root.list("sys/devices/system/node"));
-    let nodes = teller.noted(nodes).flatten().unwrap_or_default();
-    let nodes = nodes
+    tell_nodes(teller, packages);
+}
+
+fn tell_nodes(teller: &mut Teller<'_>, packages: usize) {
+    const NODES: &str = "sys/devices/system/node";
+    let names = optional(teller.root.list(NODES));
+    let names = teller.noted(names).flatten().unwrap_or_default();
+    let nodes: Vec<&String> = names
         .iter()
         .filter(|name| is_numbered(name, "node"))
-        .count();
-    if nodes > 0 {
-        teller.tell("cpu", "host.numa.nodes", &nodes.to_string());
+        .collect();
+    if nodes.is_empty() {
+        return;
+    }
+    teller.tell("cpu", "host.numa.nodes", &nodes.len().to_string());
+    let mut with_processors = 0;
+    for name in nodes {
+        let list = teller
+            .root
+            .read_optional_trimmed(&format!("{NODES}/{name}/cpulist"));
+        with_processors += usize::from(teller.noted(list).flatten().is_some());
+    }
+    // memory alone (CXL) is a node as well
+    if packages > 0 && with_processors > 0 && with_processors.is_multiple_of(packages) {
+        let each = with_processors / packages;
+        teller.tell("cpu", "host.numa.nodes_per_package", &each.to_string());
     }
 }
 
-fn tell_topology(teller: &mut Teller<'_>) {
+/// Gives the number of packages.
+fn tell_topology(teller: &mut Teller<'_>) -> usize {
     let names = optional(teller.root.list(DIRECTORY));
     let names = teller.noted(names).flatten().unwrap_or_default();
     let (mut packages, mut cores, mut threads) = (BTreeSet::new(), BTreeSet::new(), 0);
@@ -69,6 +88,7 @@ fn tell_topology(teller: &mut Teller<'_>) {
             teller.tell("cpu", key, &count.to_string());
         }
     }
+    packages.len()
 }
 
 /// What the file says of the first processor of each package. Architectures without such lines tell nothing.
@@ -116,13 +136,18 @@ fn read_models(teller: &mut Teller<'_>) -> Option<Vec<Model>> {
 fn tell_clocks(teller: &mut Teller<'_>) {
     let governor = format!("{DIRECTORY}/cpu0/cpufreq/scaling_governor");
     teller.tell_file("cpu", "host.cpu.frequency.governor", &governor);
-    let path = format!("{DIRECTORY}/cpu0/cpufreq/scaling_max_freq");
-    let kilohertz = teller.root.read_optional_u64(&path);
-    if let Some(Some(kilohertz)) = teller.noted(kilohertz) {
-        let hertz = scaled(kilohertz, 1000)
-            .ok_or_else(|| malformed(&path, None, "kilohertz", &kilohertz.to_string()));
-        if let Some(hertz) = teller.noted(hertz) {
-            teller.tell("cpu", "host.cpu.frequency.max", &hertz.to_string());
+    for (key, file) in [
+        ("host.cpu.frequency.max", "scaling_max_freq"),
+        ("host.cpu.frequency.base", "base_frequency"),
+    ] {
+        let path = format!("{DIRECTORY}/cpu0/cpufreq/{file}");
+        let kilohertz = teller.root.read_optional_u64(&path);
+        if let Some(Some(kilohertz)) = teller.noted(kilohertz) {
+            let hertz = scaled(kilohertz, 1000)
+                .ok_or_else(|| malformed(&path, None, "kilohertz", &kilohertz.to_string()));
+            if let Some(hertz) = teller.noted(hertz) {
+                teller.tell("cpu", key, &hertz.to_string());
+            }
         }
     }
     let forbidden = format!("{DIRECTORY}/intel_pstate/no_turbo");
