@@ -1,0 +1,86 @@
+//! The GPU's PCIe link: how wide and fast it is, what passed, and what went wrong.
+
+use super::convert::{Told, field_whole, first, rate_of_kilobytes, whole};
+use super::health::{
+    IO, IO_RATE, PCIE_ERRORS, PCIE_GENERATION, PCIE_GENERATION_LIMIT, PCIE_REPLAY, PCIE_WIDTH,
+    PCIE_WIDTH_LIMIT,
+};
+use super::question::{DIRECTIONS, Field, Question};
+use super::reading::Reading;
+use super::refusal::Refusal;
+
+/// The widest link of the specification.
+const MOST_LANES: u64 = 32;
+
+/// Generations up to the next two.
+const MOST_GENERATION: u64 = 8;
+
+/// `NVML_FI_DEV_PCIE_COUNT_*`: what counts errors.
+pub(crate) static ERRORS: [(u32, &str); 11] = [
+    (173, "correctable"),
+    (174, "naks_received"),
+    (175, "receiver"),
+    (176, "bad_tlp"),
+    (177, "naks_sent"),
+    (178, "bad_dllp"),
+    (179, "non_fatal"),
+    (180, "fatal"),
+    (181, "unsupported_request"),
+    (182, "lcrc"),
+    (183, "lane"),
+];
+
+/// `NVML_FI_DEV_PCIE_COUNT_{TX,RX}_BYTES`.
+pub(crate) static BYTES: [(u32, &str); 2] = [(198, "receive"), (197, "transmit")];
+
+pub(super) fn read(reading: &mut Reading<'_>) {
+    let mut ask = |question: Question, most: u64| {
+        let told = reading.ask(&question);
+        told.and_then(|told| up_to(first(&told), most))
+    };
+    let generation = ask(Question::PcieGeneration, MOST_GENERATION);
+    let most_generation = ask(Question::MaxPcieGeneration, MOST_GENERATION);
+    let width = ask(Question::PcieWidth, MOST_LANES);
+    let most_width = ask(Question::MaxPcieWidth, MOST_LANES);
+    let replay = ask(Question::PcieReplay, u64::MAX);
+    reading.put_member(PCIE_GENERATION, &[], generation);
+    reading.put_member(PCIE_GENERATION_LIMIT, &[], most_generation);
+    reading.put_member(PCIE_WIDTH, &[], width);
+    reading.put_member(PCIE_WIDTH_LIMIT, &[], most_width);
+    reading.put(PCIE_REPLAY, &[], replay);
+    counts(reading);
+}
+
+fn counts(reading: &mut Reading<'_>) {
+    let field = |(id, _): &(u32, &str)| Field { id: *id, scope: 0 };
+    let fields: Vec<Field> = BYTES
+        .iter()
+        .map(field)
+        .chain(ERRORS.iter().map(field))
+        .collect();
+    let mut told = reading.fields(&fields).into_iter();
+    for ((_, name), (direction, _)) in BYTES.iter().zip(&DIRECTIONS) {
+        let bytes = told
+            .next()
+            .unwrap_or(Err(Refusal::NoData))
+            .and_then(field_whole);
+        let is_counted = bytes.is_ok();
+        reading.put_member(IO, &[name], bytes);
+        // a GPU that does not count tells a rate, but has to watch the link for it
+        if !is_counted {
+            let rate = reading.ask(&Question::PcieThroughput(direction.clone()));
+            let rate = rate.and_then(|rate| rate_of_kilobytes(first(&rate)));
+            reading.put_member(IO_RATE, &[name], rate);
+        }
+    }
+    for ((_, name), errors) in ERRORS.iter().zip(told) {
+        reading.put_member(PCIE_ERRORS, &[name], errors.and_then(field_whole));
+    }
+}
+
+fn up_to(number: u64, most: u64) -> Told {
+    match whole(number) {
+        Ok(_) if number > most => Err(Refusal::Malformed(format!("{number} of {most}"))),
+        told => told,
+    }
+}
