@@ -47,7 +47,7 @@ const ABSENCES: &[Absence] = &[
     },
     Absence {
         word: "unsafe ",
-        but_for: &["collectors/sysfs/ioctl.rs"],
+        but_for: &["collectors/gpu/ffi.rs", "collectors/sysfs/ioctl.rs"],
         why: "but for the doors to devices, nothing needs it",
     },
 ];
