@@ -1,0 +1,95 @@
+//! Which of a BMC's claims is the power of the whole machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::harvest::{Harvest, WallPower};
+use super::path::ResourcePath;
+
+/// Added to the rank of a claim by a chassis that does not hold the machine.
+const ELSEWHERE: u8 = 10;
+
+/// Runs after which a supply that was not read again is left out, and with it the sum.
+const RUNS_OF_A_SUPPLY: u32 = 3;
+
+/// Claims of all resources.
+#[derive(Debug, Default)]
+pub(crate) struct Wall {
+    claims: BTreeMap<ResourcePath, (WallPower, Instant)>,
+    supplies: BTreeMap<String, (f64, Instant)>,
+    machines: BTreeSet<String>,
+}
+
+/// The power of the machine and who says it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Best {
+    /// Watts.
+    pub(crate) watts: f64,
+    /// The `hw.source`.
+    pub(crate) source: &'static str,
+}
+
+impl Wall {
+    /// The resource that the series counts as said by: the root's name is not that of any document with readings.
+    pub(crate) fn place(root: &ResourcePath) -> ResourcePath {
+        ResourcePath::parse(&format!("{}/Chassis/@wall", root.as_str()))
+            .unwrap_or_else(|| root.clone())
+    }
+
+    /// Takes what a resource claims.
+    pub(crate) fn take(&mut self, path: &ResourcePath, harvest: &Harvest, now: Instant) {
+        if harvest.holds_machine {
+            self.machines.insert(path.below_root().to_owned());
+        }
+        let best = harvest.wall.iter().min_by_key(|claim| claim.rank);
+        match best {
+            Some(claim) => {
+                self.claims.insert(path.clone(), (*claim, now));
+            }
+            None => {
+                self.claims.remove(path);
+            }
+        }
+        for (id, watts) in &harvest.supplies {
+            self.supplies.insert(id.clone(), (*watts, now));
+        }
+    }
+
+    /// The best claim, if it is of this moment.
+    pub(crate) fn best(&self, now: Instant, period: Duration) -> Option<Best> {
+        let rank = |path: &ResourcePath, claim: &WallPower| {
+            let enclosure: Vec<&str> = path.segments().take(2).collect();
+            let holds = self.machines.contains(&enclosure.join("/"));
+            claim.rank + if holds { 0 } else { ELSEWHERE }
+        };
+        let claimed = self
+            .claims
+            .iter()
+            .min_by_key(|(path, (claim, _))| rank(path, claim));
+        if let Some((_, (claim, at))) = claimed {
+            return (now.saturating_duration_since(*at) < period).then_some(Best {
+                watts: claim.watts,
+                source: "redfish",
+            });
+        }
+        self.sum(now, period)
+    }
+
+    /// The input of all supplies, by the newer schema where both tell; nothing where one of them is not fresh.
+    fn sum(&self, now: Instant, period: Duration) -> Option<Best> {
+        let is_old_style = |id: &str| id.contains('#');
+        let newer = self.supplies.keys().any(|id| !is_old_style(id));
+        let counted = || {
+            self.supplies
+                .iter()
+                .filter(|(id, _)| !newer || !is_old_style(id))
+                .map(|(_, supply)| supply)
+        };
+        let fresh =
+            counted().all(|(_, at)| now.saturating_duration_since(*at) < period * RUNS_OF_A_SUPPLY);
+        (fresh && counted().next().is_some()).then(|| Best {
+            watts: counted().map(|(watts, _)| watts).sum(),
+            source: "psu_sum",
+        })
+    }
+}
