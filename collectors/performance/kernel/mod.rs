@@ -1,16 +1,33 @@
-//! The kernel: what it counts of itself, of what runs on it, and of what waits.
+//! The kernel: load, pressure, processes, control groups, its clock, what it counts and what it says.
 
+mod cgroup;
+mod cgroup_metrics;
+mod clock;
 mod counters;
+mod groups;
+mod interrupts;
 mod load;
+mod messages;
+mod patterns;
 mod pressure;
 mod processes;
+mod record;
+mod state;
+mod stuck;
+mod tables;
 
 use glasshouse_core::collector::CollectorSpec;
 
-/// The collectors of the kernel and of what runs on it.
+/// The collectors of the kernel.
 pub(crate) static COLLECTORS: &[&dyn CollectorSpec] = &[
     &counters::KERNEL,
+    &state::KERNEL_STATE,
+    &messages::KERNEL_MESSAGES,
+    &interrupts::INTERRUPTS,
     &load::LOAD,
     &pressure::PRESSURE,
     &processes::PROCESSES,
+    &cgroup::CGROUP,
+    &tables::KERNEL_TABLES,
+    &clock::CLOCK,
 ];

@@ -1,4 +1,4 @@
-//! How many processes there are in each state, from `/proc/*/stat`.
+//! How many processes there are in each state, and which wait without end, from one walk over `/proc/*/stat`.
 
 use std::fmt::Write as _;
 
@@ -9,9 +9,11 @@ use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
 use glasshouse_sysfs::{ReadBuffer, Spec, SysRoot, malformed, optional};
 
+use super::stuck::{self, Stuck};
+
 pub(crate) static PROCESSES: Spec = Spec {
     name: "processes",
-    summary: "Processes by state, and their threads.",
+    summary: "Processes by state, their threads, and those that have been stuck for minutes.",
     metrics: &METRICS,
     facts: &[],
     options: &[],
@@ -20,6 +22,7 @@ pub(crate) static PROCESSES: Spec = Spec {
     needs: "",
     build: |root: SysRoot, _: &Options| {
         Box::new(Processes {
+            stuck: Stuck::new(&root),
             root,
             pids: Vec::new(),
             path: String::new(),
@@ -42,7 +45,7 @@ const STATES: [(&str, &[u8]); 7] = [
 ];
 const OTHER: &str = "other";
 
-static METRICS: [MetricDefinition; 2] = [
+static METRICS: [MetricDefinition; 3] = [
     MetricDefinition {
         name: "system.process.count",
         unit: "{process}",
@@ -68,12 +71,35 @@ static METRICS: [MetricDefinition; 2] = [
         source: "/proc/*/stat",
         audience: Audience::Operator,
     },
+    MetricDefinition {
+        name: "system.process.linux.stuck",
+        unit: "{process}",
+        kind: MetricKind::UpDownCounter,
+        value: ValueType::U64,
+        help: "Processes that have been in uninterruptible sleep for two minutes without doing anything, by what they wait for.",
+        is_not: "Not each thread: a process shows its first. Not there until processes were watched for two minutes.",
+        labels: &[LabelDefinition {
+            key: "linux.process.wait",
+            help: "One of `nvidia`, `nfs`, `network_storage`, `storage`, `lock`, `other`, and `unknown` where the kernel does not tell us.",
+        }],
+        source: "/proc/*/stat, /proc/*/wchan",
+        audience: Audience::Operator,
+    },
 ];
 static COUNT: &MetricDefinition = &METRICS[0];
 static THREADS: &MetricDefinition = &METRICS[1];
+pub(super) static STUCK: &MetricDefinition = &METRICS[2];
 
-/// Words from the state to the number of threads: fields 3 and 20 of proc_pid_stat(5).
+/// Words from the state (field 3 of proc_pid_stat(5)) to user time, system time, the number of threads, the time of
+/// the start, and the time that was waited for disks: fields 14, 15, 20, 22 and 42.
+const WORDS_TO_USER_TIME: usize = 11;
+const WORDS_TO_SYSTEM_TIME: usize = 12;
 const WORDS_TO_THREADS: usize = 17;
+const WORDS_TO_START: usize = 19;
+const WORDS_TO_DISK_TIME: usize = 39;
+
+/// Index of `uninterruptible` in [`STATES`].
+const UNINTERRUPTIBLE: usize = 2;
 
 #[derive(Debug)]
 struct Processes {
@@ -81,6 +107,16 @@ struct Processes {
     pids: Vec<u32>,
     path: String,
     buffer: ReadBuffer,
+    stuck: Stuck,
+}
+
+/// What one process says.
+#[derive(Debug)]
+struct Stat {
+    /// Index in [`STATES`].
+    state: usize,
+    threads: u64,
+    task: stuck::Task,
 }
 
 impl Collector for Processes {
@@ -92,16 +128,20 @@ impl Collector for Processes {
         }))?;
         let mut counts = [0; STATES.len()];
         let (mut seen, mut threads) = (0, 0_u64);
+        self.stuck.begin(&mut self.buffer, out);
         for pid in &self.pids {
             self.path.clear();
             // writing to a String cannot fail
             write!(self.path, "proc/{pid}/stat").ok();
             match read(&self.root, &self.path, &mut self.buffer) {
-                Ok((state, thread_count)) => {
-                    if let Some(count) = counts.get_mut(state) {
+                Ok(stat) => {
+                    if let Some(count) = counts.get_mut(stat.state) {
                         *count += 1;
                     }
-                    threads = threads.saturating_add(thread_count);
+                    if stat.state == UNINTERRUPTIBLE {
+                        self.stuck.waits(*pid, stat.task);
+                    }
+                    threads = threads.saturating_add(stat.threads);
                     seen += 1;
                 }
                 // it ended since it was listed
@@ -117,28 +157,44 @@ impl Collector for Processes {
                 out.sample(COUNT, &[state], Value::U64(count));
             }
             out.sample(THREADS, &[], Value::U64(threads));
+            self.stuck.end(&self.root, &mut self.buffer, out);
         }
         Ok(Presence::Present)
     }
 }
 
-/// The index of the state, and the number of threads.
-fn read(root: &SysRoot, path: &str, buffer: &mut ReadBuffer) -> Result<(usize, u64), CollectError> {
+fn read(root: &SysRoot, path: &str, buffer: &mut ReadBuffer) -> Result<Stat, CollectError> {
     let bytes = root.read_bytes(path, buffer)?;
     // the name in parentheses is the process's own choice: it may hold spaces, parentheses and any byte
     let end = bytes.iter().rposition(|byte| *byte == b')');
     let rest = end.and_then(|end| bytes.get(end + 1..)).unwrap_or_default();
     let rest = std::str::from_utf8(rest).unwrap_or_default();
-    let mut words = rest.split_ascii_whitespace();
-    let state = words
-        .next()
-        .and_then(|word| <[u8; 1]>::try_from(word.as_bytes()).ok())
-        .and_then(|[letter]| state_index(letter));
-    let threads = words
-        .nth(WORDS_TO_THREADS - 1)
-        .and_then(|word| word.parse().ok());
+    let mut state = None;
+    let mut threads = None;
+    let mut task = stuck::Task::default();
+    for (n, word) in rest.split_ascii_whitespace().enumerate() {
+        match n {
+            0 => {
+                state = <[u8; 1]>::try_from(word.as_bytes())
+                    .ok()
+                    .and_then(|[letter]| state_index(letter));
+            }
+            WORDS_TO_THREADS => threads = word.parse().ok(),
+            WORDS_TO_START => task.start = word.parse().unwrap_or(0),
+            WORDS_TO_USER_TIME | WORDS_TO_SYSTEM_TIME | WORDS_TO_DISK_TIME => {
+                let ticks: u64 = word.parse().unwrap_or(0);
+                task.work = task.work.wrapping_add(ticks);
+            }
+            _ if n > WORDS_TO_DISK_TIME => break,
+            _ => {}
+        }
+    }
     match (state, threads) {
-        (Some(state), Some(threads)) => Ok((state, threads)),
+        (Some(state), Some(threads)) => Ok(Stat {
+            state,
+            threads,
+            task,
+        }),
         _ => Err(malformed(
             path,
             None,

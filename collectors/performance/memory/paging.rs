@@ -1,4 +1,4 @@
-//! Page faults, swapping and out-of-memory kills, from `/proc/vmstat`.
+//! Page faults, swapping, the search for free memory, NUMA balancing and out-of-memory kills, from `/proc/vmstat`.
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::failure::CollectError;
@@ -9,7 +9,7 @@ use glasshouse_sysfs::{Fields, KeptFile, ReadBuffer, Spec, SysRoot, malformed, p
 
 pub(crate) static PAGING: Spec = Spec {
     name: "paging",
-    summary: "Page faults, pages swapped in and out, and out-of-memory kills.",
+    summary: "Page faults, swapping, what it costs to find memory, NUMA balancing, out-of-memory kills.",
     metrics: &METRICS,
     facts: &[],
     options: &[],
@@ -25,10 +25,32 @@ pub(crate) static PAGING: Spec = Spec {
 
 const PATH: &str = "proc/vmstat";
 
-/// How the wanted lines begin, five of some 200.
-const STARTS: [&str; 4] = ["pgfault", "pgmajfault", "pswp", "oom_kill"];
+/// How the wanted lines begin, some 20 of 200.
+const STARTS: [&str; 9] = [
+    "pgfault",
+    "pgmajfault",
+    "pswp",
+    "oom_kill",
+    "allocstall",
+    "compact_",
+    "numa_hint_faults",
+    "numa_pages_migrated",
+    "workingset_refault",
+];
 
-static METRICS: [MetricDefinition; 3] = [
+/// Lines that become a sample as they are: key, metric, label.
+static PLAIN: [(&str, &MetricDefinition, &str); 8] = [
+    ("compact_stall", &METRICS[4], "stall"),
+    ("compact_success", &METRICS[4], "success"),
+    ("compact_fail", &METRICS[4], "failure"),
+    ("numa_hint_faults", &METRICS[5], "fault"),
+    ("numa_hint_faults_local", &METRICS[5], "local_fault"),
+    ("numa_pages_migrated", &METRICS[5], "migration"),
+    ("workingset_refault_anon", &METRICS[6], "anonymous"),
+    ("workingset_refault_file", &METRICS[6], "file"),
+];
+
+static METRICS: [MetricDefinition; 7] = [
     MetricDefinition {
         name: "system.paging.faults",
         unit: "{fault}",
@@ -68,10 +90,64 @@ static METRICS: [MetricDefinition; 3] = [
         source: "/proc/vmstat",
         audience: Audience::Operator,
     },
+    MetricDefinition {
+        name: "system.memory.linux.reclaim.stalls",
+        unit: "{stall}",
+        kind: MetricKind::Counter,
+        value: ValueType::U64,
+        help: "Times since boot that a program had to free memory itself before it got some.",
+        is_not: "Not how long it took, see pressure; and not the kernel's own freeing in the background.",
+        labels: &[],
+        source: "/proc/vmstat",
+        audience: Audience::Performance,
+    },
+    MetricDefinition {
+        name: "system.memory.linux.compactions",
+        unit: "{compaction}",
+        kind: MetricKind::Counter,
+        value: ValueType::U64,
+        help: "Times since boot that a program had to wait while memory was moved together for a large page, and what came of it.",
+        is_not: "Not the kernel's own moving in the background. One stall may be several attempts.",
+        labels: &[LabelDefinition {
+            key: "linux.memory.compaction.outcome",
+            help: "One of `stall` (all that began), `success`, `failure`.",
+        }],
+        source: "/proc/vmstat",
+        audience: Audience::Performance,
+    },
+    MetricDefinition {
+        name: "system.memory.linux.numa.balancing",
+        unit: "{page}",
+        kind: MetricKind::Counter,
+        value: ValueType::U64,
+        help: "Pages since boot that automatic NUMA balancing looked at, found in place, and moved.",
+        is_not: "Not accesses to far memory: the kernel samples a few.",
+        labels: &[LabelDefinition {
+            key: "linux.memory.numa.event",
+            help: "One of `fault`, `local_fault`, `migration`.",
+        }],
+        source: "/proc/vmstat",
+        audience: Audience::Performance,
+    },
+    MetricDefinition {
+        name: "system.memory.linux.refaults",
+        unit: "{page}",
+        kind: MetricKind::Counter,
+        value: ValueType::U64,
+        help: "Pages since boot that were needed again soon after they had been evicted: memory is short for what runs.",
+        is_not: "Not first reads of files.",
+        labels: &[LabelDefinition {
+            key: "linux.memory.kind",
+            help: "One of `anonymous`, `file`.",
+        }],
+        source: "/proc/vmstat",
+        audience: Audience::Performance,
+    },
 ];
 static FAULTS: &MetricDefinition = &METRICS[0];
 static OPERATIONS: &MetricDefinition = &METRICS[1];
 static KILLS: &MetricDefinition = &METRICS[2];
+static STALLS: &MetricDefinition = &METRICS[3];
 
 #[derive(Debug)]
 struct Paging {
@@ -88,8 +164,8 @@ impl Collector for Paging {
 impl Paging {
     fn read(&mut self, out: &mut dyn SampleWriter) -> Result<(), CollectError> {
         let text = self.vmstat.read(&mut self.buffer)?;
-        let (mut faults, mut major) = (None, None);
-        let mut lines = 0;
+        let (mut faults, mut major, mut stalls) = (None, None, None);
+        let (mut lines, mut is_whole) = (0, true);
         for (n, line) in text.lines().enumerate() {
             // look before splitting: most lines are not wanted
             if !STARTS.iter().any(|start| line.starts_with(start)) {
@@ -101,13 +177,30 @@ impl Paging {
                 Ok(("pswpin", count)) => out.sample(OPERATIONS, &["in"], Value::U64(count)),
                 Ok(("pswpout", count)) => out.sample(OPERATIONS, &["out"], Value::U64(count)),
                 Ok(("oom_kill", count)) => out.sample(KILLS, &[], Value::U64(count)),
-                Ok(_) => continue,
-                Err(error) => out.failure(error),
+                // one line a zone; before Linux 4.10 one line in all
+                Ok((key, count)) if key.starts_with("allocstall") => {
+                    stalls = Some(count.saturating_add(stalls.unwrap_or(0)));
+                }
+                Ok((key, count)) => {
+                    let Some((_, metric, word)) = PLAIN.iter().find(|(line, ..)| *line == key)
+                    else {
+                        continue;
+                    };
+                    out.sample(metric, &[word], Value::U64(count));
+                }
+                Err(error) => {
+                    // a sum without a part would look like a counter that began anew
+                    is_whole &= !line.starts_with("allocstall");
+                    out.failure(error);
+                }
             }
             lines += 1;
         }
         if lines == 0 {
             return Err(malformed(PATH, None, "a line `pgfault`", text));
+        }
+        if let Some(stalls) = stalls.filter(|_| is_whole) {
+            out.sample(STALLS, &[], Value::U64(stalls));
         }
         if let (Some(faults), Some(major)) = (faults, major) {
             let minor = faults.checked_sub(major).ok_or_else(|| {
