@@ -20,6 +20,7 @@ use glasshouse_probe::{Planned, ProbeSettings, Tempo};
 use glasshouse_serve::{
     RESOURCE_METADATA_PATH, Routes, ServeError, ServeLimits, ServeSettings, TlsFiles,
 };
+use glasshouse_store::findings::FindingFiles;
 use glasshouse_store::inventory::InventoryFile;
 use glasshouse_store::{Keep, Retention, StoreReader, StoreSettings};
 use tokio::signal::unix::Signal;
@@ -156,6 +157,7 @@ impl Face {
         let usage = audit.usage(since).map_err(Failure::environment)?;
         let world = FaceWorld {
             samples: Arc::new(StoreReader::open(&config.state_dir.join("store"))),
+            findings: Arc::new(FindingFiles::new(&config.state_dir.join("findings"))),
             inventory: Arc::new(InventoryFile::new(&config.state_dir.join("inventory"))),
             authenticator: Arc::new(verifier),
             authorizer: Arc::<PolicyEngine>::clone(&engine),

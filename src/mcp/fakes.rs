@@ -10,8 +10,12 @@ use glasshouse_core::access::{
     TaskDescription, TokenRefusal,
 };
 use glasshouse_core::audit::{AuditSink, AuditUnavailable, DecisionRecord, OutcomeRecord};
+use glasshouse_core::condition::Severity;
 use glasshouse_core::fact::Fact;
 use glasshouse_core::failure::FailureReason;
+use glasshouse_core::finding::{
+    Event, EventId, Finding, FindingReader, OpenEvents, ResolvedEvents,
+};
 use glasshouse_core::identity::NodeId;
 use glasshouse_core::labels::Labels;
 use glasshouse_core::metric::{Audience, MetricKind};
@@ -47,6 +51,8 @@ pub(crate) struct Fake {
     pub(crate) asked: Mutex<Vec<(Selector, Window)>>,
     /// Files that are damaged.
     pub(crate) damaged: Mutex<Vec<String>>,
+    /// Open events.
+    pub(crate) findings: Mutex<Vec<Event>>,
     /// Calls a grant may make.
     pub(crate) most_calls: AtomicI64,
 }
@@ -62,6 +68,7 @@ impl Fake {
             seconds: AtomicI64::new(NOW.seconds()),
             series: Mutex::new(series()),
             damaged: Mutex::default(),
+            findings: Mutex::new(findings()),
             inventory: Mutex::new(Some(Arc::new(inventory()))),
             asked: Mutex::default(),
             most_calls: AtomicI64::new(i64::MAX),
@@ -71,6 +78,7 @@ impl Fake {
     pub(crate) fn world(self: &Arc<Self>) -> FaceWorld {
         FaceWorld {
             samples: Arc::<Self>::clone(self),
+            findings: Arc::<Self>::clone(self),
             inventory: Arc::<Self>::clone(self),
             authenticator: Arc::<Self>::clone(self),
             authorizer: Arc::<Self>::clone(self),
@@ -234,6 +242,43 @@ impl InventoryReader for Fake {
             path: "/var/lib/glasshouse/inventory".to_owned(),
         })
     }
+}
+
+impl FindingReader for Fake {
+    fn open(&self) -> Result<Arc<OpenEvents>, ReadError> {
+        Ok(Arc::new(OpenEvents {
+            written: NOW,
+            events: self.findings.lock().unwrap().clone(),
+        }))
+    }
+
+    fn resolved(&self, _: Window, _: usize) -> Result<ResolvedEvents, ReadError> {
+        Ok(ResolvedEvents::default())
+    }
+}
+
+/// One event about collection, hostile, and one that is not.
+fn findings() -> Vec<Event> {
+    let one = |cause: &str, severity, component: &str| Event {
+        id: EventId::from_bytes([1; 16]),
+        node: NodeId::from_bytes([7; 16]),
+        finding: Finding {
+            cause: cause.to_owned(),
+            severity,
+            component: Untrusted::new(component),
+            source: "ipmi".to_owned(),
+            detail: Untrusted::new(HOSTILE),
+            first_seen: NOW.before(Duration::from_secs(600)),
+            last_seen: NOW.before(Duration::from_secs(2)),
+            evidence: Vec::new(),
+            next_step: String::new(),
+        },
+        resolved: None,
+    };
+    vec![
+        one("psu.secret", Severity::Critical, "psu/1"),
+        one("bmc.unresponsive", Severity::Warning, HOSTILE),
+    ]
 }
 
 impl SampleReader for Fake {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use glasshouse_core::access::{Authenticator, Authorizer, Usage, UsageKey};
 use glasshouse_core::audit::AuditSink;
+use glasshouse_core::finding::FindingReader;
 use glasshouse_core::reader::{InventoryReader, SampleReader};
 use glasshouse_core::time::Clock;
 
@@ -13,6 +14,8 @@ use glasshouse_core::time::Clock;
 pub struct FaceWorld {
     /// Stored telemetry.
     pub samples: Arc<dyn SampleReader>,
+    /// What is wrong, and was.
+    pub findings: Arc<dyn FindingReader>,
     /// What the node is, and what its collectors say.
     pub inventory: Arc<dyn InventoryReader>,
     /// Token to principal.

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use glasshouse_core::access::{Bounds, Decision, Principal, Question, Usage};
+use glasshouse_core::condition::Severity;
+use glasshouse_core::finding::{Event, is_about_collection};
 use glasshouse_core::reader::{
     Inventory, Latest, RangeAnswer, RangeQuery, ReadError, Selector, SeriesInfo, TierCoverage,
 };
@@ -150,6 +152,29 @@ impl View {
             return Ok(0);
         }
         Ok(self.world.samples.damaged()?.len())
+    }
+
+    /// The open events about the collection itself, the worst first; others have a scope of their own. Nothing where
+    /// the token may not read telemetry.
+    pub(crate) fn collection_events(&self) -> Result<Vec<Event>, ReadError> {
+        if !self.has_scope(TELEMETRY_SCOPE) {
+            return Ok(Vec::new());
+        }
+        let open = self.world.findings.open()?;
+        let events = open.events.iter();
+        Ok(events
+            .filter(|event| is_about_collection(&event.finding.cause))
+            .cloned()
+            .collect())
+    }
+
+    /// How many events of a severity are open. What they are about is not told.
+    pub(crate) fn open_events(&self, severity: Severity) -> Result<usize, ReadError> {
+        let open = self.world.findings.open()?;
+        let events = open.events.iter();
+        Ok(events
+            .filter(|event| event.finding.severity == severity)
+            .count())
     }
 
     /// What the node is, and how its collectors do. Facts are shown to a token that may read the inventory; any other

@@ -3,9 +3,11 @@
 mod readings;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use glasshouse_core::access::Bounds;
+use glasshouse_core::condition::Severity;
 use glasshouse_core::fact::Fact;
 use glasshouse_core::reader::{
     Aggregation, Budget, CollectorState, CollectorStatus, Inventory, LATEST_LOOKBACK, Latest,
@@ -14,6 +16,7 @@ use glasshouse_core::reader::{
 use glasshouse_core::sample::{Quality, Value as SampleValue};
 use glasshouse_core::text::clean;
 use glasshouse_core::time::{Timestamp, Window};
+use glasshouse_core::wall_power::most_trusted;
 use serde_json::Value;
 
 use self::readings::{How, READINGS, Reading};
@@ -48,7 +51,7 @@ impl Tool for NodeSnapshot {
     }
 
     fn description(&self) -> &'static str {
-        "How one node is now: processor, memory, pressure, disks, file systems, network, temperatures, power, and collectors that fail. Rates are over the last minute. Start here; use query_series for history."
+        "How one node is now: processor, memory, pressure, disks, file systems, network, GPUs, temperatures, power at the wall and inside, open findings, and collectors that fail. Rates are over the last minute. Start here; use query_series for history."
     }
 
     fn scope(&self) -> &'static str {
@@ -61,7 +64,12 @@ impl Tool for NodeSnapshot {
 
     fn output_schema(&self) -> Value {
         of_tables(
-            &[("inventory_age_s", "number")],
+            &[
+                ("inventory_age_s", "number"),
+                ("findings_critical", "number"),
+                ("findings_warning", "number"),
+                ("findings_info", "number"),
+            ],
             &["host", "readings", "failing"],
         )
     }
@@ -87,6 +95,7 @@ impl Tool for NodeSnapshot {
         };
         let mut rows = read_latest(view).map_err(ToolError::read)?;
         rows.extend(read_rates(view, call.now).map_err(ToolError::read)?);
+        tell_findings(&mut answer, view);
         let inventory = view.inventory().ok();
         if let Some(inventory) = &inventory {
             let age = call.now.since(inventory.written);
@@ -118,17 +127,41 @@ fn window(now: Timestamp) -> Window {
     }
 }
 
+/// How many findings are open, by severity.
+fn tell_findings(answer: &mut Answer, view: &View) {
+    for (name, severity) in [
+        ("findings_critical", Severity::Critical),
+        ("findings_warning", Severity::Warning),
+        ("findings_info", Severity::Info),
+    ] {
+        match view.open_events(severity) {
+            Ok(count) => {
+                let count = u64::try_from(count).unwrap_or(u64::MAX);
+                answer.facts.push((name, Cell::count(count)));
+            }
+            Err(_) => {
+                answer.notes.push(
+                    "Open findings are not known: their list is missing or cannot be read."
+                        .to_owned(),
+                );
+                return;
+            }
+        }
+    }
+}
+
 /// One row before it is written: a value of a metric, after folding.
 #[derive(Debug)]
 struct Row {
-    value: f64,
+    /// `None` where the newest sample says that there is none.
+    value: Option<f64>,
     /// Series that were added or averaged into it.
     series: u32,
     state: Option<String>,
     unit: String,
     samples: u64,
     newest: Option<Timestamp>,
-    quality: &'static str,
+    quality: Quality,
 }
 
 /// Rows by the place of their reading in the list and their labels.
@@ -154,14 +187,19 @@ fn readings_of(metric: &str) -> impl Iterator<Item = (usize, &'static Reading)> 
 
 fn read_latest(view: &View) -> Result<Rows, ReadError> {
     let latest = view.latest(&metrics(|how| !how.is_rate()))?;
+    let trusted = most_trusted(&latest).map(|(_, entry)| Arc::clone(&entry.series));
     let mut rows = Rows::new();
     for entry in &latest {
-        let Some(value) = entry.sample.value else {
-            continue;
-        };
+        let is_trusted = trusted
+            .as_ref()
+            .is_some_and(|trusted| Arc::ptr_eq(trusted, &entry.series));
         for (place, reading) in readings_of(&entry.series.metric) {
-            let labels = labels_of(&entry.series, reading);
-            add(&mut rows, (place, labels), latest_row(entry, value));
+            // a sum is made of what is there
+            let counts = reading.fold.is_none() || entry.sample.value.is_some();
+            if counts && reading.takes(&entry.series, is_trusted) {
+                let labels = labels_of(&entry.series, reading);
+                add(&mut rows, (place, labels), latest_row(entry));
+            }
         }
     }
     for ((place, _), row) in &mut rows {
@@ -169,25 +207,26 @@ fn read_latest(view: &View) -> Result<Rows, ReadError> {
             .get(*place)
             .is_some_and(|reading| reading.how == How::LatestMean)
         {
-            row.value /= f64::from(row.series);
+            row.value = row.value.map(|value| value / f64::from(row.series));
         }
     }
     Ok(rows)
 }
 
-fn latest_row(entry: &Latest, value: SampleValue) -> Row {
+fn latest_row(entry: &Latest) -> Row {
+    let value = entry.sample.value;
     let state = match value {
-        SampleValue::State(index) => entry.series.states.get(usize::from(index)).cloned(),
-        SampleValue::U64(_) | SampleValue::F64(_) => None,
+        Some(SampleValue::State(index)) => entry.series.states.get(usize::from(index)).cloned(),
+        Some(SampleValue::U64(_) | SampleValue::F64(_)) | None => None,
     };
     Row {
-        value: value.as_f64(),
+        value: value.map(SampleValue::as_f64),
         series: 1,
         state,
         unit: entry.series.unit.clone(),
         samples: 1,
         newest: Some(entry.sample.at),
-        quality: entry.sample.quality.word(),
+        quality: entry.sample.quality,
     }
 }
 
@@ -212,7 +251,8 @@ fn read_rates(view: &View, now: Timestamp) -> Result<Rows, ReadError> {
     };
     for series in &answer.series {
         for (place, reading) in readings_of(&series.series.metric) {
-            if let Some(row) = rate_row(series, reading) {
+            let row = rate_row(series, reading);
+            if let Some(row) = row.filter(|_| reading.takes(&series.series, false)) {
                 add(&mut rows, (place, labels_of(&series.series, reading)), row);
             }
         }
@@ -231,13 +271,13 @@ fn rate_row(series: &SeriesValues, reading: &Reading) -> Option<Row> {
         (_, unit) => format!("{unit}/s"),
     };
     Some(Row {
-        value: there.iter().sum::<f64>() / f64::from(count),
+        value: Some(there.iter().sum::<f64>() / f64::from(count)),
         series: 1,
         state: None,
         unit,
         samples: series.samples,
         newest: series.newest,
-        quality: Quality::Good.word(),
+        quality: Quality::Good,
     })
 }
 
@@ -251,12 +291,12 @@ fn share(rows: &mut Rows) {
         let sum: f64 = rows
             .iter()
             .filter(|((at, _), _)| *at == place)
-            .map(|(_, row)| row.value)
+            .filter_map(|(_, row)| row.value)
             .sum();
         rows.retain(|(at, _), _| *at != place || sum > 0.0);
         for ((at, _), row) in rows.iter_mut() {
             if *at == place {
-                row.value /= sum;
+                row.value = row.value.map(|value| value / sum);
             }
         }
     }
@@ -281,12 +321,12 @@ fn add(rows: &mut Rows, key: (usize, String), row: Row) {
         }
         std::collections::btree_map::Entry::Occupied(mut place) => {
             let sum = place.get_mut();
-            sum.value += row.value;
+            sum.value = sum.value.zip(row.value).map(|(sum, value)| sum + value);
             sum.series += row.series;
             sum.samples += row.samples;
             // a sum is as old as its oldest part
             sum.newest = sum.newest.min(row.newest);
-            if row.quality != Quality::Good.word() {
+            if row.quality != Quality::Good {
                 sum.quality = row.quality;
             }
         }
@@ -306,21 +346,28 @@ fn readings_table(rows: Rows, now: Timestamp) -> (Table, Vec<String>) {
     let mut quiet = 0;
     for (place, reading) in READINGS.iter().enumerate() {
         let Some(mut entries) = by_place.remove(&place) else {
-            absent.push(reading.metric);
+            if !reading.is_optional() {
+                absent.push(reading.metric);
+            }
             continue;
         };
         let before = entries.len();
         if reading.quiet {
-            entries.retain(|(_, row)| row.value != 0.0);
+            entries.retain(|(_, row)| row.value != Some(0.0));
             quiet += before - entries.len();
         }
-        if entries.len() > MOST_PER_METRIC {
+        let is_cut = entries.len() > MOST_PER_METRIC;
+        if is_cut || reading.largest_first {
+            // what has no value stands last
+            let value = |row: &Row| row.value.unwrap_or(f64::NEG_INFINITY);
+            entries.sort_by(|(_, a), (_, b)| value(b).total_cmp(&value(a)));
+        }
+        if is_cut {
             notes.push(format!(
                 "{}: the {MOST_PER_METRIC} largest of {} rows.",
                 reading.metric,
                 entries.len()
             ));
-            entries.sort_by(|(_, a), (_, b)| b.value.total_cmp(&a.value));
             entries.truncate(MOST_PER_METRIC);
         }
         written.extend(
@@ -363,16 +410,27 @@ fn write(reading: &Reading, labels: String, row: Row, now: Timestamp) -> Vec<Cel
     vec![
         Cell::words(reading.metric),
         Cell::words(labels),
-        row.state
-            .map_or(Cell::Number(row.value), |state| Cell::words(clean(&state))),
+        match (row.state, row.value) {
+            (Some(state), _) => Cell::words(clean(&state)),
+            (None, Some(value)) => Cell::Number(value),
+            (None, None) => Cell::Missing,
+        },
         Cell::words(clean(&row.unit)),
         Cell::words(reading.aggregation()),
         window,
         Cell::count(row.samples),
         row.newest
             .map_or(Cell::Missing, |newest| Cell::seconds(now.since(newest))),
-        Cell::words(row.quality),
+        Cell::words(quality(row.quality)),
     ]
+}
+
+/// The word for a quality, with the reason where a value is absent.
+fn quality(quality: Quality) -> String {
+    match quality {
+        Quality::Absent(reason) => format!("absent: {reason}"),
+        Quality::Good | Quality::Stale | Quality::Estimated => quality.word().to_owned(),
+    }
 }
 
 fn host_table(facts: &[Fact]) -> Table {

@@ -2,6 +2,7 @@
 
 use glasshouse_core::access::Bounds;
 use glasshouse_core::failure::FailureReason;
+use glasshouse_core::finding::Event;
 use glasshouse_core::reader::{
     CollectorState, CollectorStatus, Inventory, LATEST_LOOKBACK, Latest, LinkStatus, ReadError,
     Resolution, Selector, TierCoverage,
@@ -18,6 +19,9 @@ use crate::gate::View;
 /// The most series that are looked at; a node with many disks and ports has some thousands.
 const MOST_ROWS: u64 = 10_000;
 
+/// The most events that are listed: a node of which more is wrong has one cause for most of it.
+const MOST_EVENTS: usize = 40;
+
 /// Collectors, link, store, series without a fresh value.
 #[derive(Debug)]
 pub(crate) struct TelemetryHealth;
@@ -32,7 +36,7 @@ impl Tool for TelemetryHealth {
     }
 
     fn description(&self) -> &'static str {
-        "What a node collects, what it does not and why: state of every collector, loss between processes, time that the store holds, series that are stale or absent. Ask this before trusting a missing value."
+        "What a node collects, what it does not and why: open findings about collection, state of every collector, loss between processes, time that the store holds, series that are stale or absent. Ask this before trusting a missing value."
     }
 
     fn scope(&self) -> &'static str {
@@ -46,7 +50,7 @@ impl Tool for TelemetryHealth {
     fn output_schema(&self) -> Value {
         of_tables(
             &[("inventory_age_s", "number"), ("fresh_series", "number")],
-            &["collectors", "link", "store", "stale"],
+            &["findings", "collectors", "link", "store", "stale"],
         )
     }
 
@@ -71,6 +75,10 @@ impl Tool for TelemetryHealth {
             ..Answer::default()
         };
         answer.notes.push("Spans in seconds. States: good, partial (part of the source failed), failed, absent (not on this machine), disabled. An absent source is silence, never zero.".to_owned());
+        match view.collection_events() {
+            Ok(events) => tell_events(&mut answer, &events, call.now),
+            Err(error) => missing(&mut answer, "open findings", &error),
+        }
         match view.inventory() {
             Ok(inventory) => tell_inventory(&mut answer, &inventory, call.now),
             Err(error) => missing(&mut answer, "collectors and link", &error),
@@ -103,6 +111,33 @@ fn missing(answer: &mut Answer, what: &str, error: &ReadError) {
     answer.notes.push(format!("Not known: {what}; {why}."));
     if !matches!(error, ReadError::Empty { .. }) {
         tracing::error!(%error, what, "Stored telemetry cannot be read.");
+    }
+}
+
+fn tell_events(answer: &mut Answer, events: &[Event], now: Timestamp) {
+    let rows = events.iter().take(MOST_EVENTS).map(|event| {
+        let finding = &event.finding;
+        vec![
+            Cell::words(finding.severity.word()),
+            Cell::words(clean(&finding.cause)),
+            Cell::untrusted(&finding.component),
+            Cell::words(show_time(finding.first_seen)),
+            Cell::seconds(now.since(finding.last_seen)),
+            Cell::untrusted(&finding.detail),
+        ]
+    });
+    let mut columns = Column::ours(&["severity", "cause"]);
+    columns.push(Column::untrusted("component"));
+    columns.extend(Column::ours(&["since", "stated_age_s"]));
+    columns.push(Column::untrusted("detail"));
+    answer
+        .tables
+        .push(Table::whole("findings", columns, rows.collect()));
+    if events.len() > MOST_EVENTS {
+        let all = events.len();
+        answer
+            .notes
+            .push(format!("findings: the {MOST_EVENTS} worst of {all}."));
     }
 }
 

@@ -295,6 +295,113 @@ fn without_anything_stored_the_tools_say_so() {
 }
 
 #[test]
+fn only_findings_about_collection_are_telemetry() {
+    let fake = Fake::new();
+    let health = answer(&fake, "telemetry_health", &json!({}));
+    let findings = health.structured["findings"]["rows"].as_array().unwrap();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0][1], "bmc.unresponsive");
+    assert!(!health.text.contains("psu"), "{}", health.text);
+    let snapshot = answer(&fake, "node_snapshot", &json!({}));
+    assert_eq!(snapshot.structured["findings_critical"], 1);
+    assert_eq!(snapshot.structured["findings_warning"], 1);
+    assert_eq!(snapshot.structured["findings_info"], 0);
+    assert!(!snapshot.text.contains("psu"), "{}", snapshot.text);
+}
+
+#[test]
+fn a_flood_of_findings_is_cut_and_told() {
+    let fake = Fake::new();
+    let one = fake.findings.lock().unwrap()[1].clone();
+    *fake.findings.lock().unwrap() = vec![one; 300];
+    let health = answer(&fake, "telemetry_health", &json!({"max_tokens": 10_000}));
+    let findings = health.structured["findings"]["rows"].as_array().unwrap();
+    assert!((10..=40).contains(&findings.len()), "{}", findings.len());
+    assert!(health.text.contains("40 worst of 300"), "{}", health.text);
+    let short = answer(&fake, "telemetry_health", &json!({"max_tokens": 1_000}));
+    assert!(short.truncated && counted(&short.text) <= 1_000);
+}
+
+/// The readings of a snapshot: labels, value, quality.
+fn readings(fake: &Arc<Fake>, metric: &str) -> Vec<(String, Value, String)> {
+    let snapshot = answer(fake, "node_snapshot", &json!({"max_tokens": 10_000}));
+    let rows = snapshot.structured["readings"]["rows"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    rows.iter()
+        .filter(|row| row[0] == metric)
+        .map(|row| (text(&row[1]), row[2].clone(), text(&row[8])))
+        .collect()
+}
+
+#[test]
+fn the_wall_power_of_the_most_trusted_source_is_shown() {
+    use glasshouse_core::failure::FailureReason;
+    use glasshouse_core::metric::MetricKind::Gauge;
+    use glasshouse_core::sample::Quality;
+
+    let fake = Fake::new();
+    fake.series.lock().unwrap().clear();
+    for (source, watts) in [("psu_sum", 410.0), ("dcmi", 400.0), ("redfish", 405.0)] {
+        let labels = [("hw.source", source)];
+        let series = crate::fakes::one("hw.host.power", "W", Gauge, &labels, |_| watts);
+        fake.series.lock().unwrap().push(series);
+    }
+    let shown = |fake| readings(fake, "hw.host.power");
+    assert_eq!(
+        shown(&fake),
+        [("hw.source=dcmi".into(), json!(400), "good".into())]
+    );
+    let end = |place: usize| {
+        let mut all = fake.series.lock().unwrap();
+        let last = all[place].1.last_mut().unwrap();
+        last.value = None;
+        last.quality = Quality::Absent(FailureReason::Timeout);
+    };
+    end(1);
+    assert_eq!(shown(&fake)[0].0, "hw.source=redfish");
+    end(2);
+    assert_eq!(shown(&fake)[0].0, "hw.source=psu_sum");
+    end(0);
+    assert_eq!(
+        shown(&fake),
+        [(
+            "hw.source=dcmi".into(),
+            Value::Null,
+            "absent: timeout".into()
+        )]
+    );
+}
+
+#[test]
+fn gpus_have_their_own_temperatures_and_the_hottest_stand_first() {
+    use glasshouse_core::metric::MetricKind::Gauge;
+
+    let fake = Fake::new();
+    fake.series.lock().unwrap().clear();
+    for n in 0..40_u32 {
+        let name = format!("board{n}");
+        let labels = [("hw.id", &*name)];
+        let mut series = crate::fakes::one("hw.temperature", "Cel", Gauge, &labels, |_| {
+            90.0 + f64::from(n)
+        });
+        series.0.collector = "ipmi".to_owned();
+        fake.series.lock().unwrap().push(series);
+    }
+    for (name, degrees) in [("0000:17:00.0/gpu", 55.0), ("0000:18:00.0/gpu", 65.0)] {
+        let labels = [("hw.id", name)];
+        let mut series = crate::fakes::one("hw.temperature", "Cel", Gauge, &labels, |_| degrees);
+        series.0.collector = "nvidia_gpu".to_owned();
+        fake.series.lock().unwrap().push(series);
+    }
+    let shown: Vec<Value> = readings(&fake, "hw.temperature")
+        .into_iter()
+        .map(|(_, value, _)| value)
+        .collect();
+    assert_eq!(shown.len(), 2 + 24);
+    assert_eq!(shown[..4], [json!(65), json!(55), json!(129), json!(128)]);
+}
+
+#[test]
 fn damage_to_the_store_is_told_without_paths() {
     let fake = Fake::new();
     let note = "1 files of the store are damaged";

@@ -1,5 +1,9 @@
 //! What a snapshot shows, as a list: a new reading is a line.
 
+use glasshouse_core::reader::SeriesInfo;
+use glasshouse_core::text::Untrusted;
+use glasshouse_core::wall_power::HOST_POWER;
+
 /// How a reading is made from the samples of its metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum How {
@@ -19,18 +23,49 @@ impl How {
     }
 }
 
+/// Which series of a metric a reading takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All.
+    All,
+    /// Those of GPUs.
+    Gpus,
+    /// All but those of GPUs.
+    Others,
+    /// That of the most trusted source of wall power.
+    Trusted,
+}
+
 /// One reading.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     pub(super) metric: &'static str,
+    pub(super) part: Part,
     pub(super) how: How,
     /// The one label that stays where series are folded; empty where all become one; `None` where none are folded.
     pub(super) fold: Option<&'static str>,
     /// Whether zero is no news.
     pub(super) quiet: bool,
+    /// Whether the largest values stand first.
+    pub(super) largest_first: bool,
 }
 
 impl Reading {
+    /// Whether it takes a series of its metric. `trusted` says whether the series is the wall power to believe.
+    pub(super) fn takes(&self, info: &SeriesInfo, trusted: bool) -> bool {
+        match self.part {
+            Part::All => true,
+            Part::Gpus => is_of_a_gpu(info),
+            Part::Others => !is_of_a_gpu(info),
+            Part::Trusted => trusted,
+        }
+    }
+
+    /// Whether nothing is said where there is none: most machines have no GPU.
+    pub(super) fn is_optional(&self) -> bool {
+        self.part == Part::Gpus || self.metric.starts_with("hw.gpu.")
+    }
+
     /// The word for how it was made.
     pub(super) const fn aggregation(&self) -> &'static str {
         match (self.how, self.fold.is_some()) {
@@ -44,12 +79,37 @@ impl Reading {
     }
 }
 
+/// By its kind of part where it has that label, else by who reads it.
+fn is_of_a_gpu(info: &SeriesInfo) -> bool {
+    let kind = info.labels.get("hw.type").map(Untrusted::raw);
+    kind.map_or_else(
+        || info.collector.split('_').any(|word| word == GPU),
+        |kind| kind == GPU,
+    )
+}
+
+/// The kind of part, and the word in the names of collectors.
+const GPU: &str = "gpu";
+
 const fn latest(metric: &'static str) -> Reading {
     Reading {
         metric,
+        part: Part::All,
         how: How::Latest,
         fold: None,
         quiet: false,
+        largest_first: false,
+    }
+}
+
+const fn part(reading: Reading, part: Part) -> Reading {
+    Reading { part, ..reading }
+}
+
+const fn largest_first(reading: Reading) -> Reading {
+    Reading {
+        largest_first: true,
+        ..reading
     }
 }
 
@@ -98,9 +158,14 @@ pub(super) static READINGS: &[Reading] = &[
     quiet(rate("system.paging.operations")),
     quiet(rate("system.memory.linux.oom_kills")),
     latest("system.linux.pressure.share"),
+    part(latest(HOST_POWER), Part::Trusted),
     latest("hw.power"),
     rate("hw.energy"),
-    latest("hw.temperature"),
+    latest("hw.gpu.utilization"),
+    latest("hw.gpu.memory.utilization"),
+    part(largest_first(latest("hw.temperature")), Part::Gpus),
+    quiet(latest("hw.gpu.clock.reason")),
+    part(largest_first(latest("hw.temperature")), Part::Others),
     latest("hw.fan.speed"),
     latest("system.filesystem.limit"),
     latest("system.filesystem.usage"),
