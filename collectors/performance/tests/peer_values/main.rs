@@ -7,6 +7,7 @@
 // tells the lints that helpers are tests too
 #![cfg(test)]
 
+mod kernel_meaning;
 mod meaning;
 mod peer;
 

@@ -2,6 +2,7 @@
 
 use glasshouse_sysfs::compliance::RecordedSample;
 
+use crate::kernel_meaning;
 use crate::peer::PeerSample;
 
 /// What a value of the peer means to us.
@@ -34,11 +35,17 @@ pub(crate) fn family(name: &str) -> Option<&'static str> {
     let families = [
         ("node_cpu_", "cpu"),
         ("node_context_switches", "cpu"),
-        ("node_intr", "cpu"),
+        ("node_intr_", "cpu"),
         ("node_forks", "cpu"),
         ("node_procs", "cpu"),
         ("node_boot_time", "cpu"),
+        ("node_memory_numa_", "numa"),
         ("node_memory_", "memory"),
+        ("node_edac_", "edac"),
+        ("node_interrupts_", "interrupts"),
+        ("node_timex_", "clock"),
+        ("node_entropy_", "tables"),
+        ("node_nf_conntrack_", "tables"),
         ("node_vmstat_", "memory"),
         ("node_disk_", "disk"),
         ("node_filesystem_", "filesystem"),
@@ -62,6 +69,11 @@ pub(crate) fn meaning(sample: &PeerSample) -> Option<Meaning> {
     match family(&sample.name)? {
         "cpu" => cpu(sample),
         "memory" => memory(sample),
+        "numa" => kernel_meaning::numa(sample),
+        "edac" => kernel_meaning::edac(sample),
+        "interrupts" => kernel_meaning::interrupts(sample),
+        "clock" => kernel_meaning::clock(sample),
+        "tables" => kernel_meaning::tables(sample),
         "disk" => disk(sample),
         "filesystem" => filesystem(sample),
         "network" => network(sample),
@@ -75,15 +87,19 @@ pub(crate) fn meaning(sample: &PeerSample) -> Option<Meaning> {
     }
 }
 
-fn one(metric: &'static str, labels: &[(&'static str, &str)]) -> Option<Meaning> {
+pub(crate) fn one(metric: &'static str, labels: &[(&'static str, &str)]) -> Option<Meaning> {
     scaled(metric, labels, 1.0)
 }
 
-fn scaled(metric: &'static str, labels: &[(&'static str, &str)], factor: f64) -> Option<Meaning> {
+pub(crate) fn scaled(
+    metric: &'static str,
+    labels: &[(&'static str, &str)],
+    factor: f64,
+) -> Option<Meaning> {
     Some(Meaning::Ours(vec![series(metric, labels)], factor))
 }
 
-fn series(metric: &'static str, labels: &[(&'static str, &str)]) -> Series {
+pub(crate) fn series(metric: &'static str, labels: &[(&'static str, &str)]) -> Series {
     let labels = labels
         .iter()
         .map(|(key, value)| (*key, (*value).to_owned()));
@@ -93,7 +109,7 @@ fn series(metric: &'static str, labels: &[(&'static str, &str)]) -> Series {
     }
 }
 
-fn excluded(reason: &'static str) -> Option<Meaning> {
+pub(crate) fn excluded(reason: &'static str) -> Option<Meaning> {
     Some(Meaning::Excluded(reason))
 }
 
@@ -122,7 +138,7 @@ fn cpu(sample: &PeerSample) -> Option<Meaning> {
             || name.starts_with("node_cpu_scaling_governor")
             || name == "node_cpu_isolated" =>
         {
-            excluded("settings of processors are facts, not samples")
+            kernel_meaning::frequency_limit(sample)
         }
         "node_context_switches_total" => one("system.cpu.linux.context_switches", &[]),
         "node_intr_total" => one("system.cpu.linux.interrupts", &[]),

@@ -24,14 +24,19 @@ pub(crate) struct PeerSample {
     pub(crate) is_live: bool,
 }
 
-const COLLECTORS: [&str; 15] = [
+const COLLECTORS: [&str; 21] = [
+    "conntrack",
     "cpu",
     "cpufreq",
     "diskstats",
+    "edac",
+    "entropy",
     "filesystem",
     "hwmon",
+    "interrupts",
     "loadavg",
     "meminfo",
+    "meminfo_numa",
     "netclass",
     "netdev",
     "powersupplyclass",
@@ -39,6 +44,7 @@ const COLLECTORS: [&str; 15] = [
     "rapl",
     "stat",
     "thermal_zone",
+    "timex",
     "vmstat",
 ];
 
@@ -107,10 +113,10 @@ impl Peer {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        let samples: Vec<PeerSample> = body
+        let samples = body
             .lines()
-            .filter_map(|line| PeerSample::parse(line, self.is_live))
-            .collect();
+            .filter_map(|line| PeerSample::parse(line, self.is_live));
+        let samples = summed_over_processors(samples);
         let failed = samples
             .iter()
             .filter(|sample| sample.name == "node_scrape_collector_success" && sample.value == 0.0);
@@ -122,6 +128,25 @@ impl Peer {
         }
         samples
     }
+}
+
+/// The peer has interrupts of each processor, we of all.
+fn summed_over_processors(samples: impl Iterator<Item = PeerSample>) -> Vec<PeerSample> {
+    let mut all: Vec<PeerSample> = Vec::new();
+    for mut sample in samples {
+        if sample.name == "node_interrupts_total" {
+            sample.labels.remove("cpu");
+            let same = |known: &&mut PeerSample| {
+                known.name == sample.name && known.labels == sample.labels
+            };
+            if let Some(known) = all.iter_mut().find(same) {
+                known.value += sample.value;
+                continue;
+            }
+        }
+        all.push(sample);
+    }
+    all
 }
 
 impl Drop for Peer {
