@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use glasshouse_core::worker::Worker;
 
 use crate::logging::DEFAULT_LEVEL;
 
@@ -60,7 +61,7 @@ pub(crate) enum Command {
     /// Try it: start everything on this machine's loopback interface
     Up(Up),
     /// Role: read the hardware and write frames for the node
-    Probe(RoleArguments),
+    Probe(Probe),
     /// Role: take frames and keep the store
     Node(RoleArguments),
     /// Role: answer MCP clients
@@ -128,6 +129,21 @@ pub(crate) struct Up {
     /// When ready, print one line: {"mcp", "issuer", "metrics", "login", "clients"}
     #[arg(long)]
     pub(crate) json: bool,
+    /// What the probe is to do besides, as in probe.toml: name a BMC, switch a collector off
+    #[arg(long, value_name = "FILE")]
+    pub(crate) probe_config: Option<PathBuf>,
+}
+
+/// `glasshouse probe`.
+#[derive(Args, Debug)]
+pub(crate) struct Probe {
+    /// Run this worker of the probe instead: `gpu` and `ipmi` are started by the probe, `bmc` and `drives` by the
+    /// service manager
+    #[arg(value_name = "WORKER", value_parser = parse_worker)]
+    pub(crate) worker: Option<Worker>,
+    /// What the roles share.
+    #[command(flatten)]
+    pub(crate) role: RoleArguments,
 }
 
 /// What the roles share. `up` passes the hidden ones.
@@ -136,6 +152,9 @@ pub(crate) struct RoleArguments {
     /// Drop to this user before anything else is done.
     #[arg(long, value_name = "UID:GID", hide = true)]
     pub(crate) run_as: Option<String>,
+    /// Have these supplementary groups, and no others.
+    #[arg(long, value_name = "GID", value_delimiter = ',', hide = true)]
+    pub(crate) groups: Vec<u32>,
     /// End when this process, the parent, ends.
     #[arg(long, value_name = "PID", hide = true)]
     pub(crate) supervised_by: Option<i32>,
@@ -342,6 +361,14 @@ pub(crate) struct Mcp {
     /// The face's MCP endpoint
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8765/mcp")]
     pub(crate) url: String,
+}
+
+fn parse_worker(text: &str) -> Result<Worker, String> {
+    let words = Worker::ALL.iter().map(|worker| worker.word());
+    Worker::parse(text).ok_or_else(|| {
+        let words: Vec<&str> = words.collect();
+        format!("known: {}", words.join(", "))
+    })
 }
 
 fn parse_label(text: &str) -> Result<(String, String), String> {

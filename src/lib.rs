@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
 fn run(line: &CommandLine) -> Result<Exit, Failure> {
     // rights go before anything is read
     match &line.command {
-        Command::Probe(role) => roles::enter(role, Keep::ReadAnyFile)?,
+        Command::Probe(probe) => roles::enter(&probe.role, Keep::of_probe(probe.worker))?,
         Command::Node(role) | Command::Serve(role) | Command::Authd(role) => {
             roles::enter(role, Keep::Nothing)?;
         }
@@ -60,7 +60,10 @@ fn dispatch(global: &Global, command: &Command) -> Result<Exit, Failure> {
 
     match command {
         Command::Up(arguments) => up::run(global, arguments),
-        Command::Probe(_) => roles::probe(global),
+        Command::Probe(arguments) => match arguments.worker {
+            None => roles::probe(global),
+            Some(worker) => roles::worker(global, worker),
+        },
         Command::Node(_) => roles::node(global),
         Command::Serve(role) => roles::serve(global, role),
         Command::Authd(role) => roles::authd(global, role),

@@ -2,6 +2,7 @@
 //!
 //! All of this acts on one thread, so it happens in `main` before there is a second one.
 
+use glasshouse_core::worker::Worker;
 use rustix::fs::Mode;
 use rustix::io;
 use rustix::process::{
@@ -37,13 +38,38 @@ impl Account {
     }
 }
 
-/// The one capability that a role may keep.
+/// The capabilities that a role may keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keep {
     /// None.
     Nothing,
     /// Reading files of other users: RAPL counters, DMI serial numbers.
     ReadAnyFile,
+    /// Asking drives for their own records: the kernel lets administrators alone send commands, and the nodes of
+    /// drives are root's (NVMe) or those of a group that could write them (SCSI).
+    AskDrives,
+}
+
+impl Keep {
+    /// What the probe, or a worker of it, keeps. Those that ask GPUs and the local BMC open device nodes by the rights of
+    /// these; the one that talks to a network has nothing on this machine.
+    pub(crate) const fn of_probe(worker: Option<Worker>) -> Self {
+        match worker {
+            None => Self::ReadAnyFile,
+            Some(Worker::Drives) => Self::AskDrives,
+            Some(Worker::Gpu | Worker::Ipmi | Worker::Bmc) => Self::Nothing,
+        }
+    }
+
+    fn capabilities(self) -> CapabilitySet {
+        match self {
+            Self::Nothing => CapabilitySet::empty(),
+            Self::ReadAnyFile => CapabilitySet::DAC_READ_SEARCH,
+            Self::AskDrives => {
+                CapabilitySet::DAC_READ_SEARCH | CapabilitySet::SYS_ADMIN | CapabilitySet::SYS_RAWIO
+            }
+        }
+    }
 }
 
 /// Why rights could not be given up. The role must not go on.
@@ -55,18 +81,21 @@ pub(crate) struct DropError {
     source: io::Errno,
 }
 
-/// Drops from root to this user for good. Nothing is left of root but what is kept.
+/// Drops from root to this user, with these supplementary groups, for good. Nothing is left of root but what is kept.
 ///
 /// # Errors
 /// [`DropError`] at the first step that the kernel refuses.
-pub(crate) fn become_account(account: Account, keep: Keep) -> Result<(), DropError> {
+pub(crate) fn become_account(
+    account: Account,
+    groups: &[u32],
+    keep: Keep,
+) -> Result<(), DropError> {
     let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
-    let kept = match keep {
-        Keep::Nothing => CapabilitySet::empty(),
-        Keep::ReadAnyFile => CapabilitySet::DAC_READ_SEARCH,
-    };
+    let groups: Vec<Gid> = groups.iter().map(|group| Gid::from_raw(*group)).collect();
     // a container may not have given it to us in the first place
-    let kept = kept.intersection(step("read capabilities", capabilities(None))?.permitted);
+    let kept = keep
+        .capabilities()
+        .intersection(step("read capabilities", capabilities(None))?.permitted);
     for capability in CapabilitySet::all().difference(kept).iter() {
         match remove_capability_from_bounding_set(capability) {
             // INVAL: this kernel does not know it. PERM: root without CAP_SETPCAP; no_new_privs makes up for it
@@ -81,7 +110,10 @@ pub(crate) fn become_account(account: Account, keep: Keep) -> Result<(), DropErr
         "keep capabilities over the change of user",
         set_keep_capabilities(!kept.is_empty()),
     )?;
-    step("drop supplementary groups", set_thread_groups(&[]))?;
+    step(
+        "change the supplementary groups",
+        set_thread_groups(&groups),
+    )?;
     step("change the group", set_thread_res_gid(gid, gid, gid))?;
     step("change the user", set_thread_res_uid(uid, uid, uid))?;
     let sets = CapabilitySets {

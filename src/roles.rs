@@ -2,13 +2,17 @@
 
 use std::fs::File;
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use glasshouse_core::worker::{Station, Worker};
+use glasshouse_probe::Output;
+use rustix::fs::{FileType, fstat};
 use rustix::process::geteuid;
-use rustix::stdio::{dup2_stdin, stdin};
+use rustix::stdio::{dup2_stdin, stdin, stdout};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use tokio::runtime::Builder;
@@ -40,7 +44,8 @@ pub(crate) fn enter(arguments: &RoleArguments, keep: Keep) -> Result<(), Failure
         let account = Account::parse(text)
             .with_context(|| format!("`--run-as {text}` names no user that a role may have"))
             .map_err(Failure::usage)?;
-        become_account(account, keep).map_err(Failure::environment)?;
+        become_account(account, &usable_groups(&arguments.groups)?, keep)
+            .map_err(Failure::environment)?;
     }
     lock_down().map_err(Failure::environment)?;
     if let Some(parent) = arguments.supervised_by {
@@ -49,13 +54,51 @@ pub(crate) fn enter(arguments: &RoleArguments, keep: Keep) -> Result<(), Failure
     Ok(())
 }
 
+/// The supplementary groups that a role may have: never root's.
+fn usable_groups(groups: &[u32]) -> Result<Vec<u32>, Failure> {
+    if groups.contains(&0) {
+        let error = anyhow::anyhow!("`--groups` names the group of root");
+        return Err(Failure::usage(error));
+    }
+    Ok(groups.to_vec())
+}
+
 /// The probe.
 pub(crate) fn probe(global: &Global) -> Result<Exit, Failure> {
-    let config = ConfigFiles::find(global.config.as_deref())
-        .load_probe()
-        .map_err(config_failure)?;
-    let settings = wiring::probe_settings(config);
+    let files = ConfigFiles::find(global.config.as_deref());
+    let config = files.load_probe().map_err(config_failure)?;
+    let settings = wiring::probe_settings(config, files.probe.as_deref(), &global.log);
     until_told(move |stop| glasshouse_probe::run(settings, stop))
+}
+
+/// A worker of the probe.
+pub(crate) fn worker(global: &Global, worker: Worker) -> Result<Exit, Failure> {
+    let files = ConfigFiles::find(global.config.as_deref());
+    let config = files.load_probe().map_err(config_failure)?;
+    let output = match worker.station() {
+        Station::Child => Output::Pipe(pipe_on_stdout(worker)?),
+        Station::Apart => Output::Fifo(wiring::worker_frames(&config, worker)),
+    };
+    let settings = wiring::worker_settings(config, worker);
+    until_told(move |stop| glasshouse_probe::run_worker(settings, output, stop))
+}
+
+/// The pipe that the probe reads. On a terminal or in a file frames would be of no use to anybody.
+fn pipe_on_stdout(worker: Worker) -> Result<OwnedFd, Failure> {
+    let output = stdout()
+        .try_clone_to_owned()
+        .map_err(Failure::environment)?;
+    let mode = fstat(&output)
+        .map_err(|error| Failure::environment(std::io::Error::from(error)))?
+        .st_mode;
+    if FileType::from_raw_mode(mode) == FileType::Fifo {
+        return Ok(output);
+    }
+    let word = worker.word();
+    let error = anyhow::anyhow!("`glasshouse probe {word}` writes frames to the probe's pipe");
+    Err(Failure::usage(error).help(
+        "the probe starts it by itself where its hardware is; `glasshouse collect --once` prints what it reads",
+    ))
 }
 
 /// The node.

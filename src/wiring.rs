@@ -1,7 +1,8 @@
 //! From config to rooms: the one place that names concrete types.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,11 @@ use glasshouse_auth::{
 use glasshouse_authd::{AuthdSettings, ClientSettings, User};
 use glasshouse_core::access::{Authorizer as _, SCOPES};
 use glasshouse_core::time::{Clock, SystemClock};
+use glasshouse_core::worker::{Station, Worker};
 use glasshouse_mcp::{FaceSettings, FaceWorld, McpService};
 use glasshouse_node::NodeSettings;
 use glasshouse_policies::{Place, PolicyEngine};
-use glasshouse_probe::{Planned, ProbeSettings, Tempo};
+use glasshouse_probe::{Planned, ProbeSettings, Reach, Tempo, WorkerPlan};
 use glasshouse_serve::{
     RESOURCE_METADATA_PATH, Routes, ServeError, ServeLimits, ServeSettings, TlsFiles,
 };
@@ -52,14 +54,67 @@ pub(crate) fn planned(config: ProbeConfig) -> Vec<Planned> {
         .collect()
 }
 
-/// The probe.
-pub(crate) fn probe_settings(config: ProbeConfig) -> ProbeSettings {
+/// The probe, which starts its children with the same config file and log filter.
+pub(crate) fn probe_settings(config: ProbeConfig, file: Option<&Path>, log: &str) -> ProbeSettings {
+    let children = Worker::ALL
+        .iter()
+        .filter(|worker| worker.station() == Station::Child)
+        .map(|worker| WorkerPlan {
+            worker: *worker,
+            reach: Reach::Start {
+                program: PathBuf::from(OWN_PROGRAM),
+                arguments: child_arguments(*worker, file, log),
+            },
+        });
+    let apart = config.workers.iter().map(|(worker, frames)| WorkerPlan {
+        worker: *worker,
+        reach: Reach::Fifo(frames.clone()),
+    });
     ProbeSettings {
+        workers: children.chain(apart).collect(),
         root: config.root.clone(),
         frames: config.frames.clone(),
         collectors: planned(config),
         tempo: Tempo::default(),
     }
+}
+
+/// The program that runs now, however it was started and whatever has been installed since.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
+fn child_arguments(worker: Worker, file: Option<&Path>, log: &str) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["probe".into(), worker.word().into()];
+    if let Some(file) = file {
+        // the child starts in another folder
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        arguments.extend(["--config".into(), file.into()]);
+    }
+    let parent = std::process::id().to_string();
+    arguments.extend(["--log".into(), log.into(), "--supervised-by".into()]);
+    arguments.push(parent.into());
+    arguments
+}
+
+/// A worker: the collectors that run in it.
+pub(crate) fn worker_settings(config: ProbeConfig, worker: Worker) -> ProbeSettings {
+    let (root, frames) = (config.root.clone(), config.frames.clone());
+    let mut collectors = planned(config);
+    collectors.retain(|planned| planned.spec.worker() == Some(worker));
+    ProbeSettings {
+        root,
+        frames,
+        collectors,
+        workers: Vec::new(),
+        tempo: Tempo::default(),
+    }
+}
+
+/// The FIFO of a worker that stands apart.
+pub(crate) fn worker_frames(config: &ProbeConfig, worker: Worker) -> PathBuf {
+    let mut all = config.workers.iter();
+    all.find(|(known, _)| *known == worker)
+        .map(|(_, frames)| frames.clone())
+        .unwrap_or_default()
 }
 
 /// The listener of the face.

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use glasshouse_core::collector::CollectorSpec;
 use glasshouse_core::options::{OptionDefault, OptionDefinition, OptionValue, Options};
 use glasshouse_core::time::Interval;
+use glasshouse_core::worker::Worker;
 
 use super::layers;
 use super::problem::ConfigError;
-use super::schema::{Default, Key, Keys, Kind, Meaning, Section};
+use super::schema::{ANY, Default, Key, Keys, Kind, Meaning, Section};
 use super::table::{Document, Table};
 
 /// Everything that `probe.toml` says.
@@ -20,6 +21,8 @@ pub(crate) struct ProbeConfig {
     pub(crate) root: PathBuf,
     /// The FIFO to which frames are written.
     pub(crate) frames: PathBuf,
+    /// The FIFOs of the workers that stand apart.
+    pub(crate) workers: Vec<(Worker, PathBuf)>,
     /// One entry a collector, in the order of the registry.
     pub(crate) collectors: Vec<CollectorConfig>,
 }
@@ -49,6 +52,21 @@ static FRAMES: Key = Key::with_default(
     "\"/run/glasshouse/frames\"",
     "The FIFO to which frames are written.",
 );
+static BMC_FRAMES: Key = Key::with_default(
+    "bmc",
+    Kind::Path,
+    "\"/run/glasshouse/workers/bmc\"",
+    "The FIFO to which `glasshouse probe bmc` writes, where a collector of BMCs in the network is used.",
+);
+static DRIVES_FRAMES: Key = Key::with_default(
+    "drives",
+    Kind::Path,
+    "\"/run/glasshouse/workers/drives\"",
+    "The FIFO to which `glasshouse probe drives` writes, where a collector of drives' own records is used.",
+);
+/// The workers that stand apart, each with its key.
+static WORKERS: [(Worker, &Key); 2] =
+    [(Worker::Bmc, &BMC_FRAMES), (Worker::Drives, &DRIVES_FRAMES)];
 static ENABLED: Key = Key::with_default("enabled", Kind::Switch, "true", "Whether it runs.");
 
 /// Reads `probe.toml` and its drop-ins.
@@ -76,17 +94,42 @@ pub(crate) fn defaults(
 
 /// What may stand in the file.
 pub(crate) fn sections(collectors: &[&'static dyn CollectorSpec]) -> Vec<Section> {
-    let mut sections = vec![Section::new(&[], "", &[&ROOT, &FRAMES])];
-    sections.extend(collectors.iter().map(|spec| {
+    let mut sections = vec![
+        Section::new(&[], "", &[&ROOT, &FRAMES]),
+        Section::new(
+            &["workers"],
+            "Where the probe hears the workers that it does not start itself, because each has a user of its own.",
+            &WORKERS.map(|(_, key)| key),
+        ),
+    ];
+    for spec in collectors {
         let mut keys = vec![ENABLED.clone(), interval_key(*spec)];
-        keys.extend(spec.options().iter().map(option_key));
-        Section {
+        keys.extend(option_keys(spec.options()));
+        sections.push(Section {
             path: vec!["collectors", spec.name()],
             help: Cow::Borrowed(spec.summary()),
             keys: Keys::Named(keys),
-        }
-    }));
+        });
+        sections.extend(spec.options().iter().filter_map(|definition| {
+            let OptionDefault::Tables(inner) = definition.default else {
+                return None;
+            };
+            Some(Section {
+                path: vec!["collectors", spec.name(), definition.name, ANY],
+                help: Cow::Borrowed(definition.help),
+                keys: Keys::Named(option_keys(inner).collect()),
+            })
+        }));
+    }
     sections
+}
+
+/// The keys of settings that are one value.
+fn option_keys(definitions: &'static [OptionDefinition]) -> impl Iterator<Item = Key> {
+    definitions
+        .iter()
+        .filter(|definition| !matches!(definition.default, OptionDefault::Tables(_)))
+        .map(option_key)
 }
 
 fn build(document: &Document, collectors: &[&'static dyn CollectorSpec]) -> ProbeConfig {
@@ -95,6 +138,10 @@ fn build(document: &Document, collectors: &[&'static dyn CollectorSpec]) -> Prob
     ProbeConfig {
         root: top.path(&ROOT).unwrap_or_default(),
         frames: top.path(&FRAMES).unwrap_or_default(),
+        workers: WORKERS
+            .iter()
+            .filter_map(|(worker, key)| Some((*worker, top.table("workers").path(key)?)))
+            .collect(),
         collectors: collectors
             .iter()
             .map(|spec| build_collector(*spec, written.table(spec.name())))
@@ -107,33 +154,39 @@ fn build_collector(spec: &'static dyn CollectorSpec, table: Table<'_>) -> Collec
         Some(Meaning::Interval(interval)) => interval,
         _ => spec.default_interval(),
     };
-    let options =
-        spec.options()
-            .iter()
-            .fold(
-                Options::defaults(spec.options()),
-                |options, definition| match table.meaning(&option_key(definition)) {
-                    Some(Meaning::Switch(on)) => {
-                        options.with(definition.name, OptionValue::Bool(on))
-                    }
-                    Some(Meaning::Integer(number)) => {
-                        options.with(definition.name, OptionValue::Integer(number))
-                    }
-                    Some(Meaning::Text(text)) => {
-                        options.with(definition.name, OptionValue::Text(text))
-                    }
-                    Some(Meaning::TextList(texts)) => {
-                        options.with(definition.name, OptionValue::TextList(texts))
-                    }
-                    _ => options,
-                },
-            );
+    let options = build_options(spec.options(), table);
     CollectorConfig {
         spec,
         enabled: table.is_on(&ENABLED),
         interval,
         options,
     }
+}
+
+fn build_options(definitions: &'static [OptionDefinition], table: Table<'_>) -> Options {
+    let written = definitions.iter().filter_map(|definition| {
+        let value = match definition.default {
+            OptionDefault::Tables(inner) => {
+                let tables = table.table(definition.name).tables();
+                OptionValue::Tables(
+                    tables
+                        .map(|(name, table)| (name.to_owned(), build_options(inner, table)))
+                        .collect(),
+                )
+            }
+            _ => match table.meaning(&option_key(definition))? {
+                Meaning::Switch(on) => OptionValue::Bool(on),
+                Meaning::Integer(number) => OptionValue::Integer(number),
+                Meaning::Text(text) => OptionValue::Text(text),
+                Meaning::TextList(texts) => OptionValue::TextList(texts),
+                _ => return None,
+            },
+        };
+        Some((definition.name, value))
+    });
+    written.fold(Options::defaults(definitions), |options, (name, value)| {
+        options.with(name, value)
+    })
 }
 
 fn interval_key(spec: &dyn CollectorSpec) -> Key {
@@ -157,20 +210,37 @@ pub(crate) fn show_interval(interval: Interval) -> String {
 }
 
 fn option_key(definition: &OptionDefinition) -> Key {
-    let (kind, text) = match definition.default {
-        OptionDefault::Bool(on) => (Kind::Switch, on.to_string()),
-        OptionDefault::Integer(number) => (Kind::Integer(0, i64::MAX), number.to_string()),
-        OptionDefault::Text(text) => (Kind::Text, toml::Value::from(text).to_string()),
-        OptionDefault::Tables(_) => (Kind::TextList, "[]".to_owned()),
+    let written = |text: String| Default::Written(Cow::Owned(text));
+    let (kind, default) = match definition.default {
+        OptionDefault::Bool(on) => (Kind::Switch, written(on.to_string())),
+        OptionDefault::Integer(number) => (Kind::Integer(0, i64::MAX), written(number.to_string())),
+        OptionDefault::Text("") => (Kind::Text, Default::Nothing(example(definition.name))),
+        OptionDefault::Text(text) => (Kind::Text, written(toml::Value::from(text).to_string())),
         OptionDefault::TextList(texts) => {
             let items: Vec<toml::Value> = texts.iter().map(|text| (*text).into()).collect();
-            (Kind::TextList, toml::Value::Array(items).to_string())
+            (
+                Kind::TextList,
+                written(toml::Value::Array(items).to_string()),
+            )
         }
+        // its settings are keys of tables of their own
+        OptionDefault::Tables(_) => (Kind::TextList, Default::Nothing("[]")),
     };
     Key {
         name: definition.name,
         kind,
         help: definition.help,
-        default: Default::Written(Cow::Owned(text)),
+        default,
+    }
+}
+
+/// What may be written for a text that is empty by default.
+fn example(name: &str) -> &'static str {
+    if name.ends_with("_file") || name.ends_with("_path") {
+        "\"/etc/glasshouse/secrets/name\""
+    } else if name.ends_with("url") {
+        "\"https://name.example\""
+    } else {
+        "\"…\""
     }
 }

@@ -6,37 +6,56 @@
 //! ```text
 //! collector thread ─▶ Recorder ─┐
 //! collector thread ─▶ Recorder ─┼─▶ Queue (60 s, drop-oldest) ─▶ one writer thread ─▶ FIFO
+//! worker thread ◀─ pipe ─ worker ┤
 //! supervisor: watchdog, status, own metrics ─┘
 //! ```
 //!
 //! * A collector thread owns its collector, its schedule and its series. One that hangs costs its own series alone; the
 //!   supervisor reports it, and what it says after its deadline is thrown away.
+//! * What asks a device that may never answer, or parses what a network sent, runs in a worker: this same machinery in
+//!   a process of its own, which ends itself when a call misses its deadline ([`run_worker`]). The probe reads its
+//!   frames as it would read a device's answer: only what the worker's collectors declare is taken, at the pace at
+//!   which they run, and numbered anew. It starts workers again, one process, one thread and one pipe each, and none
+//!   in place of a process that the kernel does not let go. A child of the probe has its user and its supplementary
+//!   groups but none of its capabilities: they are not ambient and end with the `exec`, and devices are opened by the
+//!   rights of their nodes.
+//! * A collector that is silent for three periods has its series marked absent, with the reason: nobody takes an old
+//!   value for a new one. One that misses three deadlines, or gives no answer for 90 s, is a condition.
 //! * Nobody but the writer thread ever waits for the link, and it does so without blocking in the kernel.
 //! * Definitions of series are never dropped. They go out before their first use, again with the next run, and from
 //!   then on all of them once in [`REPEAT_PERIOD`]. The link is one-way, so the node cannot ask: the second time covers
 //!   a node that was killed between reading a definition and logging it, the repetition a node that lost its store.
 //! * Facts go out when they change and once in [`REPEAT_PERIOD`]; statuses when they change and every 10 s.
+//!   Conditions go out when they change and once in [`REPEAT_PERIOD`], log entries once.
 
 mod board;
+mod end;
 mod facts;
+mod keeper;
 mod link;
+mod notices;
 mod once;
 mod own;
 mod parcel;
+mod process;
 mod queue;
 mod recorder;
+mod relay;
 mod runner;
 mod schedule;
 mod sender;
 mod series;
 mod settings;
+mod silence;
 mod stop;
 mod supervisor;
 #[cfg(test)]
 mod testing;
+mod workers;
 
+pub use link::Output;
 pub use once::{CollectedOnce, CollectedSample, collect_once};
 pub use own::{OWN_COLLECTOR, OWN_METRICS};
 pub use series::MOST_SERIES;
-pub use settings::{Planned, ProbeError, ProbeSettings, REPEAT_PERIOD, Tempo};
-pub use supervisor::run;
+pub use settings::{Planned, ProbeError, ProbeSettings, REPEAT_PERIOD, Reach, Tempo, WorkerPlan};
+pub use supervisor::{run, run_worker};

@@ -15,8 +15,18 @@ use crate::parcel::Parcel;
 /// A FIFO may appear, and a reader come back, at any time; this is how soon it is noticed.
 pub(crate) const RETRY: Duration = Duration::from_millis(200);
 
-/// The end of a FIFO that is written to.
+/// Where frames are written.
+#[derive(Debug)]
+pub enum Output {
+    /// To the FIFO of this path, which need not exist yet.
+    Fifo(PathBuf),
+    /// To this pipe, whose reader started this process.
+    Pipe(OwnedFd),
+}
+
+/// The end of a FIFO, or of a pipe, that is written to.
 pub(crate) struct Link {
+    /// Empty for a pipe, which cannot be opened again.
     path: PathBuf,
     end: Option<OwnedFd>,
     state: LinkState,
@@ -42,10 +52,14 @@ enum LinkState {
 }
 
 impl Link {
-    pub(crate) fn new(path: &Path) -> Self {
+    pub(crate) fn new(output: Output) -> Self {
+        let (path, end) = match output {
+            Output::Fifo(path) => (path, None),
+            Output::Pipe(end) => (PathBuf::new(), Some(end)),
+        };
         Self {
-            path: path.to_owned(),
-            end: None,
+            path,
+            end,
             state: LinkState::Unknown,
         }
     }
@@ -92,6 +106,9 @@ impl Link {
     }
 
     fn open(&self) -> Result<OwnedFd, Errno> {
+        if self.path.as_os_str().is_empty() {
+            return Err(Errno::PIPE);
+        }
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let end = open(&self.path, flags, Mode::empty())?;
         // never fill a regular file that somebody put in the FIFO's place
@@ -103,11 +120,8 @@ impl Link {
 
     /// Whether the path still names the FIFO that is open: a supervisor may have made a new one.
     fn is_still_there(&self) -> bool {
-        let Some(Ok(have)) = self.end.as_ref().map(fstat) else {
-            return false;
-        };
-        stat(&self.path)
-            .is_ok_and(|there| (there.st_dev, there.st_ino) == (have.st_dev, have.st_ino))
+        let end = self.end.as_ref();
+        end.is_some_and(|end| is_same_file(end, &self.path))
     }
 
     fn down(&mut self, error: Errno) -> Progress {
@@ -139,6 +153,23 @@ impl Link {
             }
         }
     }
+}
+
+/// Opens the FIFO of a worker for reading. It is opened for writing too, so that it never ends when the worker does.
+pub(crate) fn open_fifo(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let end = open(path, flags, Mode::empty())?;
+    if FileType::from_raw_mode(fstat(&end)?.st_mode) != FileType::Fifo {
+        return Err(Errno::SPIPE);
+    }
+    Ok(end)
+}
+
+/// Whether the path still names the FIFO that is open.
+pub(crate) fn is_same_file(end: &OwnedFd, path: &Path) -> bool {
+    fstat(end).is_ok_and(|have| {
+        stat(path).is_ok_and(|there| (there.st_dev, there.st_ino) == (have.st_dev, have.st_ino))
+    })
 }
 
 impl fmt::Debug for Link {

@@ -35,7 +35,7 @@ fn reader(path: &Path) -> File {
 #[test]
 fn a_missing_fifo_and_a_missing_reader_are_waited_for() {
     let folder = TempDir::new().unwrap();
-    let mut link = Link::new(&folder.path().join("frames"));
+    let mut link = Link::new(Output::Fifo(folder.path().join("frames")));
     let mut written = 0;
     assert_eq!(
         link.write(&parcel(&[b"frame"]), &mut written),
@@ -63,7 +63,7 @@ fn a_frame_goes_on_where_it_stopped_when_the_reader_goes_and_another_comes() {
     let folder = TempDir::new().unwrap();
     let path = fifo(&folder);
     let first = reader(&path);
-    let mut link = Link::new(&path);
+    let mut link = Link::new(Output::Fifo(path.clone()));
     let payload: Vec<u8> = (0..200_000u32).map(|n| n.to_le_bytes()[0]).collect();
     let frame = parcel(&[&payload]);
     let mut written = 0;
@@ -89,7 +89,7 @@ fn a_fifo_that_was_made_anew_gets_the_whole_frame() {
     let folder = TempDir::new().unwrap();
     let path = fifo(&folder);
     let old = reader(&path);
-    let mut link = Link::new(&path);
+    let mut link = Link::new(Output::Fifo(path.clone()));
     let frame = parcel(&[&[7; 100_000]]);
     let mut written = 0;
     assert_eq!(link.write(&frame, &mut written), Progress::Full);
@@ -110,7 +110,7 @@ fn frames_that_went_whole_into_the_old_fifo_are_not_sent_twice() {
     let folder = TempDir::new().unwrap();
     let path = fifo(&folder);
     let mut old = reader(&path);
-    let mut link = Link::new(&path);
+    let mut link = Link::new(Output::Fifo(path.clone()));
     let frames = parcel(&[&[1; 1000], &[2; 100_000], &[3; 10]]);
     let mut written = 0;
     assert_eq!(link.write(&frames, &mut written), Progress::Full);
@@ -138,10 +138,10 @@ fn no_regular_file_is_ever_written() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("frames");
     std::fs::write(&path, b"").unwrap();
-    let mut link = Link::new(&path);
+    let mut link = Link::new(Output::Fifo(path.clone()));
     assert_eq!(link.write(&parcel(&[b"frame"]), &mut 0), Progress::NoReader);
     assert_eq!(std::fs::read(&path).unwrap(), b"");
     std::os::unix::fs::symlink(&path, folder.path().join("other")).unwrap();
-    let mut link = Link::new(&folder.path().join("other"));
+    let mut link = Link::new(Output::Fifo(folder.path().join("other")));
     assert_eq!(link.write(&parcel(&[b"frame"]), &mut 0), Progress::NoReader);
 }

@@ -5,9 +5,12 @@ use std::time::Duration;
 use glasshouse_core::collector::SampleWriter;
 use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::sample::Value;
+use glasshouse_core::worker::Worker;
 
-use crate::board::Slot;
+use crate::board::{Place, Slot};
 use crate::queue::QueueCounts;
+use crate::relay::WorkerCounts;
+use crate::settings::Tempo;
 
 /// The name under which the probe reports itself.
 pub const OWN_COLLECTOR: &str = "glasshouse";
@@ -15,7 +18,15 @@ pub const OWN_COLLECTOR: &str = "glasshouse";
 /// The probe's own metrics, which no entry of a collector list declares.
 pub static OWN_METRICS: &[MetricDefinition] = &OWN;
 
-static OWN: [MetricDefinition; 5] = [DURATION, FAILURES, REFUSED, BATCHES_DROPPED, BATCHES_QUEUED];
+static OWN: [MetricDefinition; 7] = [
+    DURATION,
+    FAILURES,
+    REFUSED,
+    BATCHES_DROPPED,
+    BATCHES_QUEUED,
+    LOG_DROPPED,
+    WORKER_STARTS,
+];
 
 const COLLECTOR: &[LabelDefinition] = &[LabelDefinition {
     key: "glasshouse.collector",
@@ -82,9 +93,60 @@ const BATCHES_QUEUED: MetricDefinition = MetricDefinition {
     audience: Audience::Glasshouse,
 };
 
+const LOG_DROPPED: MetricDefinition = MetricDefinition {
+    name: "glasshouse.probe.log_entries_dropped",
+    unit: "{entry}",
+    kind: MetricKind::Counter,
+    value: ValueType::U64,
+    help: "Log entries that the probe dropped since it started, because the node did not read or a worker wrote too many.",
+    is_not: "Not entries that a device overwrote before they were read.",
+    labels: &[],
+    source: "the probe",
+    audience: Audience::Glasshouse,
+};
+
+const WORKER_STARTS: MetricDefinition = MetricDefinition {
+    name: "glasshouse.worker.starts",
+    unit: "{start}",
+    kind: MetricKind::Counter,
+    value: ValueType::U64,
+    help: "Times that the worker has started since the probe did: one, and one more for each time that it hung or ended.",
+    is_not: "Not restarts of the probe itself, which start the count again.",
+    labels: &[LabelDefinition {
+        key: "glasshouse.worker",
+        help: "The worker: gpu, ipmi, bmc or drives.",
+    }],
+    source: "the probe",
+    audience: Audience::Glasshouse,
+};
+
+/// The place of the supervisor among the collectors.
+pub(crate) fn own_place(interval: Duration, tempo: &Tempo) -> Place {
+    Place {
+        name: OWN_COLLECTOR,
+        interval,
+        worker: None,
+        cause: "collector.stalled",
+        limits: tempo.limits(interval),
+    }
+}
+
 /// Writes the probe's own metrics.
-pub(crate) fn write_own(slots: &[&Slot], queue: QueueCounts, out: &mut dyn SampleWriter) {
-    let [duration, failures, refused, dropped, queued] = &OWN;
+pub(crate) fn write_own(
+    slots: &[&Slot],
+    workers: &[(Worker, WorkerCounts)],
+    queue: QueueCounts,
+    out: &mut dyn SampleWriter,
+) {
+    let [
+        duration,
+        failures,
+        refused,
+        dropped,
+        queued,
+        log_dropped,
+        starts,
+    ] = &OWN;
     for slot in slots {
         let Some(counts) = slot.counts() else {
             continue;
@@ -97,6 +159,14 @@ pub(crate) fn write_own(slots: &[&Slot], queue: QueueCounts, out: &mut dyn Sampl
     out.sample(dropped, &[], Value::U64(queue.dropped));
     let batches = u64::try_from(queue.batches).unwrap_or(u64::MAX);
     out.sample(queued, &[], Value::U64(batches));
+    let mut log = queue.log_dropped;
+    for (worker, counts) in workers {
+        log = log.saturating_add(counts.log_dropped);
+        if counts.starts > 0 {
+            out.sample(starts, &[worker.word()], Value::U64(counts.starts));
+        }
+    }
+    out.sample(log_dropped, &[], Value::U64(log));
 }
 
 fn seconds(span: Duration) -> Value {

@@ -11,6 +11,10 @@ const MOST_BYTES: usize = 4 << 20;
 /// taken at all and comes again.
 const MOST_DEFINITION_BYTES: usize = 4 << 20;
 
+/// The most bytes of log entries that wait: two event logs of BMCs, read for the first time. Samples never push them
+/// out, nor they samples.
+const MOST_LOG_BYTES: usize = 2 << 20;
+
 /// With fewer frames than this the link keeps up: a run of every collector, now and then two.
 const KEEPS_UP: usize = 32;
 
@@ -21,8 +25,18 @@ pub(crate) struct Outgoing {
     pub(crate) definitions: Vec<Vec<u8>>,
     /// The samples.
     pub(crate) batch: Option<Vec<u8>>,
+    /// Log entries, which are said once.
+    pub(crate) log: Vec<LogPayload>,
     /// What will be said again anyway.
     pub(crate) others: Vec<Vec<u8>>,
+}
+
+/// A message of log entries.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct LogPayload {
+    /// How many there are in it.
+    pub(crate) entries: u64,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// What waits, and what was lost.
@@ -30,6 +44,8 @@ pub(crate) struct Outgoing {
 pub(crate) struct QueueCounts {
     /// Batches that were dropped because nobody read.
     pub(crate) dropped: u64,
+    /// Log entries that were dropped because nobody read.
+    pub(crate) log_dropped: u64,
     /// Batches that wait.
     pub(crate) batches: usize,
     /// Bytes that wait.
@@ -71,7 +87,9 @@ struct Inner {
     /// Of batches and others.
     bytes: usize,
     definition_bytes: usize,
+    log_bytes: usize,
     dropped: u64,
+    log_dropped: u64,
     is_closed: bool,
     /// The reader sleeps until something comes; otherwise nobody need be woken.
     is_awaited: bool,
@@ -81,6 +99,8 @@ struct Inner {
 enum Class {
     Definition,
     Batch,
+    /// With this many entries.
+    Log(u64),
     Other,
 }
 
@@ -94,10 +114,15 @@ impl Queue {
         }
     }
 
-    /// Takes a run; makes room by dropping the oldest. `false` where its definitions find no room: the run is dropped.
+    /// Takes a run; makes room by dropping the oldest. `false` where its definitions find no room: the run is dropped,
+    /// but for its log entries.
     pub(crate) fn push(&self, outgoing: Outgoing) -> bool {
         let mut inner = self.lock();
         let definitions: usize = outgoing.definitions.iter().map(Vec::len).sum();
+        for LogPayload { entries, payload } in outgoing.log {
+            inner.put(Class::Log(entries), payload);
+        }
+        inner.make_log_room();
         let has_room = definitions == 0
             || inner.definition_bytes.saturating_add(definitions) <= MOST_DEFINITION_BYTES;
         if has_room {
@@ -161,8 +186,12 @@ impl Queue {
         let inner = self.lock();
         QueueCounts {
             dropped: inner.dropped,
+            log_dropped: inner.log_dropped,
             batches: inner.batches,
-            bytes: inner.bytes.saturating_add(inner.definition_bytes),
+            bytes: inner
+                .bytes
+                .saturating_add(inner.definition_bytes)
+                .saturating_add(inner.log_bytes),
         }
     }
 
@@ -187,6 +216,7 @@ impl Inner {
                 self.batches = self.batches.saturating_add(1);
                 self.bytes = self.bytes.saturating_add(payload.len());
             }
+            Class::Log(_) => self.log_bytes = self.log_bytes.saturating_add(payload.len()),
             Class::Other => self.bytes = self.bytes.saturating_add(payload.len()),
         }
         self.payloads.push_back((class, payload));
@@ -201,14 +231,33 @@ impl Inner {
                 self.batches = self.batches.saturating_sub(1);
                 self.bytes = self.bytes.saturating_sub(length);
             }
+            Class::Log(_) => self.log_bytes = self.log_bytes.saturating_sub(length),
             Class::Other => self.bytes = self.bytes.saturating_sub(length),
+        }
+    }
+
+    fn make_log_room(&mut self) {
+        while self.log_bytes > MOST_LOG_BYTES {
+            let mut oldest_first = self.payloads.iter();
+            let Some(at) = oldest_first.position(|(class, _)| matches!(class, Class::Log(_)))
+            else {
+                return;
+            };
+            if let Some((class, payload)) = self.payloads.remove(at) {
+                self.took(class, payload.len());
+                if let Class::Log(entries) = class {
+                    self.log_dropped = self.log_dropped.saturating_add(entries);
+                }
+            }
         }
     }
 
     fn make_room(&mut self, most_batches: usize) {
         while self.batches > most_batches || self.bytes > MOST_BYTES {
             let mut oldest_first = self.payloads.iter();
-            let Some(at) = oldest_first.position(|(class, _)| *class != Class::Definition) else {
+            let Some(at) =
+                oldest_first.position(|(class, _)| matches!(class, Class::Batch | Class::Other))
+            else {
                 return;
             };
             if let Some((class, payload)) = self.payloads.remove(at) {
@@ -232,7 +281,7 @@ mod tests {
                 .map(|length| vec![tag; *length])
                 .collect(),
             batch: (batch > 0).then(|| vec![tag; batch]),
-            others: vec![],
+            ..Outgoing::default()
         }
     }
 
@@ -254,6 +303,7 @@ mod tests {
             queue.counts(),
             QueueCounts {
                 dropped: 2,
+                log_dropped: 0,
                 batches: 2,
                 bytes: 80
             }
@@ -274,6 +324,30 @@ mod tests {
         let counts = queue.counts();
         assert_eq!((counts.dropped, counts.batches), (7, 3));
         assert!(counts.bytes <= MOST_BYTES);
+    }
+
+    #[test]
+    fn log_entries_and_samples_do_not_push_each_other_out() {
+        let queue = Queue::new(2);
+        let log = |tag: u8, length: usize| Outgoing {
+            log: vec![LogPayload {
+                entries: 10,
+                payload: vec![tag; length],
+            }],
+            ..Outgoing::default()
+        };
+        queue.push(log(1, 5));
+        for tag in 2..=6 {
+            queue.push(run(&[], 20, tag));
+        }
+        let kept = |queue: &Queue| (queue.counts().dropped, queue.counts().log_dropped);
+        assert_eq!(kept(&queue), (3, 0));
+        for tag in 7..=9 {
+            queue.push(log(tag, MOST_LOG_BYTES / 2));
+        }
+        assert_eq!(kept(&queue), (3, 20));
+        let tags: Vec<u8> = drain(&queue).iter().map(|(_, tag)| *tag).collect();
+        assert_eq!(tags, [5, 6, 8, 9]);
     }
 
     #[test]

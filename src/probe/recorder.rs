@@ -1,5 +1,7 @@
 //! Takes what a collector says in one run and makes payloads of it.
 
+use std::sync::Arc;
+
 use glasshouse_core::collector::{Presence, SampleWriter};
 use glasshouse_core::condition::Condition;
 use glasshouse_core::fact::{Fact, FactDefinition};
@@ -9,15 +11,25 @@ use glasshouse_core::metric::{MetricDefinition, ValueType};
 use glasshouse_core::reader::{CollectorState, SeriesInfo};
 use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::Moment;
-use glasshouse_wire::{BatchEncoder, MOST_DEFINITIONS, Message, SampleRow, SeriesDefinition};
+use glasshouse_wire::{
+    BatchEncoder, MOST_CONDITIONS, MOST_DEFINITIONS, MOST_LOG_ENTRIES, Message, SampleRow,
+    SeriesDefinition,
+};
 
+use crate::board::Slot;
 use crate::facts::FactSheet;
-use crate::queue::Outgoing;
+use crate::queue::{LogPayload, Outgoing};
 use crate::series::{Numbers, Owner, Refusal, SeriesTable};
 use crate::settings::REPEAT_PERIOD;
 
 /// The most bytes of definitions in one message; one definition has at most 50 KiB, and a frame takes 256.
 const MOST_DEFINITION_BYTES: usize = 64 * 1024;
+
+/// The most log entries of one run: the whole event log of a BMC, read for the first time.
+const MOST_LOG: usize = 4096;
+
+/// The longest cause code.
+const MOST_CAUSE: usize = 128;
 
 /// How a run of a collector ended.
 #[derive(Debug)]
@@ -54,6 +66,10 @@ pub(crate) struct Recorder {
     failure: Option<(FailureReason, String)>,
     refused: u64,
     refusal: &'static str,
+    conditions: Vec<Condition>,
+    log: Vec<LogEntry>,
+    /// Who watches the calls.
+    watched: Option<Arc<Slot>>,
 }
 
 impl Recorder {
@@ -73,7 +89,16 @@ impl Recorder {
             failure: None,
             refused: 0,
             refusal: "",
+            conditions: Vec::new(),
+            log: Vec::new(),
+            watched: None,
         }
+    }
+
+    /// The same, telling the slot which calls begin.
+    pub(crate) fn watched_by(mut self, slot: &Arc<Slot>) -> Self {
+        self.watched = Some(Arc::clone(slot));
+        self
     }
 
     /// Begins another run.
@@ -81,6 +106,8 @@ impl Recorder {
         self.table.begin();
         self.samples.clear();
         self.facts.begin();
+        self.conditions.clear();
+        self.log.clear();
         self.failure = None;
         self.refused = 0;
         self.refusal = "";
@@ -88,7 +115,7 @@ impl Recorder {
 
     /// What the run says of itself.
     pub(crate) fn verdict(&mut self, ending: Ending) -> Verdict {
-        let nothing = self.samples.is_empty() && self.facts.is_empty();
+        let nothing = self.samples.is_empty() && self.facts.is_empty() && self.log.is_empty();
         let (state, detail) = match ending {
             Ending::Panicked => (
                 CollectorState::Failed(FailureReason::Io),
@@ -118,6 +145,11 @@ impl Recorder {
         }
     }
 
+    /// Samples and facts of the run that were not taken.
+    pub(crate) const fn refused(&self) -> u64 {
+        self.refused
+    }
+
     /// The payloads of the run. `repeat` says whether the link has room for what was said before.
     pub(crate) fn payloads(
         &mut self,
@@ -125,6 +157,13 @@ impl Recorder {
         state: CollectorState,
         repeat: Repeat,
     ) -> Outgoing {
+        let mut outgoing = self.sample_payloads(at, repeat);
+        outgoing.others.extend(self.fact_payload(state));
+        outgoing
+    }
+
+    /// The payloads of the run but for its facts.
+    pub(crate) fn sample_payloads(&mut self, at: Moment, repeat: Repeat) -> Outgoing {
         let mut outgoing = Outgoing {
             definitions: definition_payloads(self.table.new_definitions()),
             ..Outgoing::default()
@@ -135,13 +174,28 @@ impl Recorder {
         if !self.samples.is_empty() {
             outgoing.batch = Some(self.encoder.encode(self.owner.collector, at, &self.samples));
         }
-        outgoing.others.extend(self.fact_payload(state));
         outgoing
     }
 
     /// The payloads are on their way: the definitions need not be sent first again.
     pub(crate) fn sent(&mut self) {
         self.table.told();
+    }
+
+    /// The numbers of the series that the run wrote.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.samples.iter().map(|(number, ..)| *number)
+    }
+
+    /// What the run says to be wrong.
+    pub(crate) fn take_conditions(&mut self) -> Vec<Condition> {
+        std::mem::take(&mut self.conditions)
+    }
+
+    /// The log entries of the run. They hold however late it came, for they have times of their own and are said once.
+    pub(crate) fn take_log(&mut self) -> Vec<LogPayload> {
+        let entries = std::mem::take(&mut self.log);
+        log_payloads(self.owner.collector, &entries)
     }
 
     /// The samples of the run with what their series are; for a single run.
@@ -249,13 +303,44 @@ impl SampleWriter for Recorder {
         }
     }
 
+    fn calling(&mut self, call: &'static str) {
+        if let Some(slot) = &self.watched {
+            slot.calling(call);
+        }
+    }
+
     fn condition(&mut self, condition: Condition) {
-        let _ = condition;
+        let cause = condition.cause.as_bytes();
+        let is_code = !cause.is_empty() && cause.iter().all(u8::is_ascii_graphic);
+        if !is_code || cause.len() > MOST_CAUSE {
+            self.refuse("the cause of the condition is no code");
+        } else if self.conditions.len() >= MOST_CONDITIONS {
+            self.refuse("the collector has too many conditions");
+        } else {
+            self.conditions.push(condition);
+        }
     }
 
     fn log(&mut self, entry: LogEntry) {
-        let _ = entry;
+        if self.log.len() >= MOST_LOG {
+            self.refuse("the collector has too many log entries in one run");
+        } else {
+            self.log.push(entry);
+        }
     }
+}
+
+/// The messages of log entries.
+pub(crate) fn log_payloads(collector: &str, entries: &[LogEntry]) -> Vec<LogPayload> {
+    let messages = entries.chunks(MOST_LOG_ENTRIES).map(|entries| LogPayload {
+        entries: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+        payload: Message::Log {
+            collector: collector.to_owned(),
+            entries: entries.to_vec(),
+        }
+        .encode(),
+    });
+    messages.collect()
 }
 
 fn definition_payloads(definitions: Vec<SeriesDefinition>) -> Vec<Vec<u8>> {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use glasshouse_core::collector::Collector;
+use glasshouse_core::reader::CollectorState;
 use glasshouse_core::time::{Clock, SystemClock};
 use tracing::error;
 
 use crate::board::Slot;
-use crate::queue::Queue;
+use crate::queue::{Outgoing, Queue};
 use crate::recorder::{Ending, Recorder, Repeat};
 use crate::schedule::until_next;
 use crate::settings::Planned;
@@ -59,16 +60,31 @@ impl Runner {
             );
         }
         let verdict = self.recorder.verdict(ending);
-        if self.slot.end(at.wall, &verdict) {
+        let in_time = self.slot.end(at.wall, &verdict);
+        let log = self.recorder.take_log();
+        if in_time {
             let repeat = if self.queue.keeps_up() {
                 Repeat::Due
             } else {
                 Repeat::Later
             };
-            let outgoing = self.recorder.payloads(at, verdict.state, repeat);
+            let outgoing = Outgoing {
+                log,
+                ..self.recorder.payloads(at, verdict.state, repeat)
+            };
             if self.queue.push(outgoing) {
                 self.recorder.sent();
             }
+            if !matches!(verdict.state, CollectorState::Failed(_)) {
+                self.slot.knows(self.recorder.numbers());
+            }
+            let conditions = self.recorder.take_conditions();
+            self.slot.conditions(conditions, verdict.state);
+        } else if !log.is_empty() {
+            self.queue.push(Outgoing {
+                log,
+                ..Outgoing::default()
+            });
         }
         is_usable
     }

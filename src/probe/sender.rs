@@ -1,12 +1,11 @@
 //! The one thread that writes to the link.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use glasshouse_wire::FrameWriter;
 use tracing::error;
 
-use crate::link::{Link, Progress, RETRY};
+use crate::link::{Link, Output, Progress, RETRY};
 use crate::parcel::Parcel;
 use crate::queue::{Queue, Waited};
 use crate::stop::Stop;
@@ -22,9 +21,9 @@ const GATHER: Duration = Duration::from_millis(5);
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// Takes payloads from the queue and writes their frames until the queue is closed.
-pub(crate) fn send(run: u64, frames: &Path, queue: &Queue, stop: &Stop) {
+pub(crate) fn send(run: u64, output: Output, queue: &Queue, stop: &Stop) {
     let mut writer = FrameWriter::new(run);
-    let mut link = Link::new(frames);
+    let mut link = Link::new(output);
     let mut parcel = Parcel::default();
     let mut flush_until = None;
     loop {

@@ -9,19 +9,22 @@ use std::time::{Duration, Instant};
 use glasshouse_core::collector::Presence;
 use glasshouse_core::failure::FailureReason;
 use glasshouse_core::reader::CollectorState;
-use glasshouse_core::time::{Clock, SystemClock};
-use glasshouse_wire::{Heartbeat, MOST_COLLECTORS, Message};
+use glasshouse_core::time::{Clock, Moment, SystemClock};
+use glasshouse_wire::{Batch, Heartbeat, MOST_COLLECTORS, Message};
+use rustix::io::ioctl_fionbio;
 use tracing::{info, warn};
 
-use crate::board::Slot;
-use crate::own::{OWN_COLLECTOR, OWN_METRICS, write_own};
-use crate::queue::{Outgoing, Queue};
+use crate::board::{Place, Slot};
+use crate::link::Output;
+use crate::own::{OWN_COLLECTOR, OWN_METRICS, own_place, write_own};
+use crate::queue::{Outgoing, Queue, QueueCounts};
 use crate::recorder::{Ending, Recorder, Repeat};
 use crate::runner::Runner;
 use crate::sender::send;
 use crate::series::{Numbers, Owner};
 use crate::settings::{Planned, ProbeError, ProbeSettings};
 use crate::stop::Stop;
+use crate::workers::Kept;
 
 /// A collector parses small files and the writer copies bytes; only what is touched of a stack costs memory.
 const STACK_BYTES: usize = 256 * 1024;
@@ -49,20 +52,63 @@ const FEWEST_BATCHES: usize = 16;
     reason = "a role owns its settings and its wish to stop; whoever starts it hands them over to a thread"
 )]
 pub fn run(settings: ProbeSettings, stop: Arc<AtomicBool>) -> Result<(), ProbeError> {
-    let mut probe = Probe::new(&settings);
-    let started = probe.start(&settings);
-    let ended = started.and_then(|()| probe.watch(&settings, &stop));
+    let output = Output::Fifo(settings.frames.clone());
+    supervise(&settings, Part::Probe, output, &stop)
+}
+
+/// Runs the collectors of a worker as [`run`] runs those of the probe, and writes what they read to `output`. It ends
+/// when one of them hangs: nothing else gets it out of a device.
+///
+/// # Errors
+/// As [`run`], and [`ProbeError::Hung`] behind a status that says which call did not come back.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a role owns its settings and its wish to stop; whoever starts it hands them over to a thread"
+)]
+pub fn run_worker(
+    settings: ProbeSettings,
+    output: Output,
+    stop: Arc<AtomicBool>,
+) -> Result<(), ProbeError> {
+    if let Output::Pipe(pipe) = &output {
+        ioctl_fionbio(pipe, true).map_err(|error| ProbeError::Output {
+            source: error.into(),
+        })?;
+    }
+    supervise(&settings, Part::Worker, output, &stop)
+}
+
+/// Which part of the probe a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// The probe itself.
+    Probe,
+    /// One of its workers.
+    Worker,
+}
+
+fn supervise(
+    settings: &ProbeSettings,
+    part: Part,
+    output: Output,
+    stop: &AtomicBool,
+) -> Result<(), ProbeError> {
+    let mut probe = Probe::new(settings, part);
+    let started = probe.start(settings, output);
+    let ended = started.and_then(|()| probe.watch(settings, stop));
     probe.stop();
     ended
 }
 
 /// A running probe.
 struct Probe {
+    part: Part,
     run: u64,
     stop: Arc<Stop>,
     queue: Arc<Queue>,
     numbers: Numbers,
     slots: Vec<Arc<Slot>>,
+    workers: Vec<Kept>,
     /// With the place of its collector.
     threads: Vec<(usize, JoinHandle<()>)>,
     writer: Option<JoinHandle<()>>,
@@ -73,7 +119,7 @@ struct Probe {
 }
 
 impl Probe {
-    fn new(settings: &ProbeSettings) -> Self {
+    fn new(settings: &ProbeSettings, part: Part) -> Self {
         let numbers = Numbers::new();
         let owner = Owner {
             collector: OWN_COLLECTOR,
@@ -81,56 +127,91 @@ impl Probe {
             interval: settings.tempo.status,
         };
         Self {
+            part,
             run: new_run(),
             stop: Arc::default(),
             queue: Arc::new(Queue::new(queue_batches(settings))),
             own: Recorder::new(owner, &[], numbers.clone()),
             own_slot: Slot::new(
-                OWN_COLLECTOR,
-                owner.interval,
-                settings.tempo.deadline(owner.interval),
+                own_place(owner.interval, &settings.tempo),
                 CollectorState::Absent,
             ),
             dropped: 0,
             numbers,
             slots: Vec::new(),
+            workers: Vec::new(),
             threads: Vec::new(),
             writer: None,
         }
     }
 
-    fn start(&mut self, settings: &ProbeSettings) -> Result<(), ProbeError> {
-        let (run, frames) = (self.run, settings.frames.clone());
+    fn start(&mut self, settings: &ProbeSettings, output: Output) -> Result<(), ProbeError> {
+        let run = self.run;
         let (queue, stop) = (Arc::clone(&self.queue), Arc::clone(&self.stop));
         self.writer = Some(spawn("frames".to_owned(), move || {
-            send(run, &frames, &queue, &stop);
+            send(run, output, &queue, &stop);
         })?);
         for planned in settings.collectors.iter().take(MOST_PLANNED) {
-            self.start_collector(settings, planned)?;
+            let is_elsewhere = self.part == Part::Probe && planned.spec.worker().is_some();
+            let slot = self.make_slot(settings, planned);
+            if planned.enabled && !is_elsewhere {
+                self.start_collector(settings, planned, slot)?;
+            } else if planned.enabled {
+                self.hand_over(settings, planned, slot);
+            }
         }
-        info!(collectors = self.threads.len(), "The probe runs.");
+        let collectors = self.threads.len();
+        for kept in &mut self.workers {
+            kept.start(settings, &self.stop)?;
+        }
+        info!(collectors, workers = self.workers.len(), "The probe runs.");
         Ok(())
     }
 
-    fn start_collector(
-        &mut self,
-        settings: &ProbeSettings,
-        planned: &Planned,
-    ) -> Result<(), ProbeError> {
-        let spec = planned.spec;
-        let interval = settings.tempo.interval(planned);
-        let deadline = settings.tempo.deadline(interval);
+    fn make_slot(&mut self, settings: &ProbeSettings, planned: &Planned) -> Arc<Slot> {
         // until its first run a collector has said nothing, and silence is what `Absent` stands for
         let state = if planned.enabled {
             CollectorState::Absent
         } else {
             CollectorState::Disabled
         };
-        let slot = Arc::new(Slot::new(spec.name(), interval, deadline, state));
+        let interval = settings.tempo.interval(planned);
+        let place = Place::new(planned.spec, interval, &settings.tempo);
+        let slot = Arc::new(Slot::new(place, state));
         self.slots.push(Arc::clone(&slot));
-        if !planned.enabled {
-            return Ok(());
+        slot
+    }
+
+    /// Leaves a collector to its worker.
+    fn hand_over(&mut self, settings: &ProbeSettings, planned: &Planned, slot: Arc<Slot>) {
+        let mut plans = settings.workers.iter();
+        let plan = plans.find(|plan| Some(plan.worker) == planned.spec.worker());
+        let Some(plan) = plan else {
+            slot.absent("its worker is not planned");
+            return;
+        };
+        let interval = settings.tempo.interval(planned);
+        let at = self
+            .workers
+            .iter()
+            .position(|kept| kept.worker == plan.worker);
+        let at = at.unwrap_or_else(|| {
+            self.workers.push(Kept::new(plan, &self.queue));
+            self.workers.len().saturating_sub(1)
+        });
+        if let Some(kept) = self.workers.get_mut(at) {
+            kept.add(planned.clone(), interval, slot, self.numbers.clone());
         }
+    }
+
+    fn start_collector(
+        &mut self,
+        settings: &ProbeSettings,
+        planned: &Planned,
+        slot: Arc<Slot>,
+    ) -> Result<(), ProbeError> {
+        let spec = planned.spec;
+        let interval = settings.tempo.interval(planned);
         let owner = Owner {
             collector: spec.name(),
             metrics: spec.metrics(),
@@ -140,7 +221,7 @@ impl Probe {
             planned: planned.clone(),
             root: settings.root.clone(),
             interval,
-            recorder: Recorder::new(owner, spec.facts(), self.numbers.clone()),
+            recorder: Recorder::new(owner, spec.facts(), self.numbers.clone()).watched_by(&slot),
             slot,
             queue: Arc::clone(&self.queue),
             stop: Arc::clone(&self.stop),
@@ -158,8 +239,13 @@ impl Probe {
             if self.writer.as_ref().is_none_or(JoinHandle::is_finished) {
                 return Err(ProbeError::WriterEnded);
             }
-            self.watch_collectors();
+            let hung = self.watch_collectors();
             let now = Instant::now();
+            self.report_silence(now);
+            if let (Part::Worker, Some(hung)) = (self.part, hung) {
+                self.report_collectors();
+                return Err(hung);
+            }
             if now >= report_at {
                 report_at = now + settings.tempo.status;
                 self.report_own();
@@ -171,13 +257,17 @@ impl Probe {
         Ok(())
     }
 
-    fn watch_collectors(&mut self) {
+    /// Finds what hangs, and gives one of those that did not before.
+    fn watch_collectors(&mut self) -> Option<ProbeError> {
+        let mut hung = None;
         for slot in &self.slots {
-            if slot.watch() {
+            if let Some(detail) = slot.watch() {
                 warn!(
                     collector = slot.name,
-                    "The collector hangs; it costs its own series only."
+                    detail, "The collector hangs; it costs its own series only."
                 );
+                let collector = slot.name;
+                hung = Some(ProbeError::Hung { collector, detail });
             }
         }
         let slots = &self.slots;
@@ -186,6 +276,34 @@ impl Probe {
                 slot.ended();
             }
         });
+        hung
+    }
+
+    /// Says what is wrong, and that the series of a silent collector have no value.
+    fn report_silence(&self, now: Instant) {
+        for slot in &self.slots {
+            if let Some(conditions) = slot.take_conditions(now) {
+                self.push_other(&Message::Conditions {
+                    collector: slot.name.to_owned(),
+                    conditions,
+                });
+            }
+            // of a worker's collectors the probe says so, which outlives the worker
+            if self.part == Part::Worker {
+                continue;
+            }
+            if let Some(samples) = slot.take_blanks(now) {
+                let batch = Batch {
+                    collector: slot.name.to_owned(),
+                    at: SystemClock.moment(),
+                    samples,
+                };
+                self.queue.push(Outgoing {
+                    batch: Some(Message::Batch(batch).encode()),
+                    ..Outgoing::default()
+                });
+            }
+        }
     }
 
     fn report_collectors(&self) {
@@ -205,10 +323,27 @@ impl Probe {
     fn report_own(&mut self) {
         let at = SystemClock.moment();
         let counts = self.queue.counts();
+        if self.part == Part::Probe {
+            self.report_own_metrics(at, counts);
+        }
+        self.push_other(&Message::Heartbeat(Heartbeat {
+            at,
+            batches_dropped: counts.dropped,
+            queued_batches: u64::try_from(counts.batches).unwrap_or(u64::MAX),
+            queued_bytes: u64::try_from(counts.bytes).unwrap_or(u64::MAX),
+        }));
+    }
+
+    fn report_own_metrics(&mut self, at: Moment, counts: QueueCounts) {
         let slots: Vec<&Slot> = self.slots.iter().map(|slot| &**slot).collect();
         self.own_slot.begin();
         self.own.begin();
-        write_own(&slots, counts, &mut self.own);
+        let workers: Vec<_> = self
+            .workers
+            .iter()
+            .map(|kept| (kept.worker, kept.counts()))
+            .collect();
+        write_own(&slots, &workers, counts, &mut self.own);
         let mut verdict = self.own.verdict(Ending::Returned(Ok(Presence::Present)));
         if counts.dropped > self.dropped {
             self.dropped = counts.dropped;
@@ -223,12 +358,6 @@ impl Probe {
         if self.queue.push(outgoing) {
             self.own.sent();
         }
-        self.push_other(&Message::Heartbeat(Heartbeat {
-            at,
-            batches_dropped: counts.dropped,
-            queued_batches: u64::try_from(counts.batches).unwrap_or(u64::MAX),
-            queued_bytes: u64::try_from(counts.bytes).unwrap_or(u64::MAX),
-        }));
     }
 
     fn push_other(&self, message: &Message) {
@@ -241,9 +370,10 @@ impl Probe {
     fn stop(self) {
         self.stop.set();
         let until = Instant::now() + FAREWELL;
-        let collectors: Vec<JoinHandle<()>> =
+        let mut threads: Vec<JoinHandle<()>> =
             self.threads.into_iter().map(|(_, thread)| thread).collect();
-        wait_for(&collectors, until);
+        threads.extend(self.workers.into_iter().filter_map(|kept| kept.thread));
+        wait_for(&threads, until);
         self.queue.close();
         wait_for(self.writer.as_slice(), until);
         let counts = self.queue.counts();
@@ -278,7 +408,10 @@ fn wait_for(threads: &[JoinHandle<()>], until: Instant) {
     }
 }
 
-fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ProbeError> {
+pub(crate) fn spawn(
+    name: String,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, ProbeError> {
     Builder::new()
         .name(name.clone())
         .stack_size(STACK_BYTES)

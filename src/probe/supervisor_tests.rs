@@ -40,6 +40,7 @@ impl Running {
             root: "/".into(),
             frames,
             collectors: specs.iter().map(|spec| planned(spec)).collect(),
+            workers: Vec::new(),
             tempo,
         };
         let stop = Arc::new(AtomicBool::new(false));
@@ -83,6 +84,7 @@ fn hurry() -> Tempo {
         status: Duration::from_millis(100),
         tick: Duration::from_millis(20),
         queue: Duration::from_millis(200),
+        ..Tempo::default()
     }
 }
 
@@ -120,7 +122,7 @@ fn definitions_come_before_their_use_and_nothing_is_missing() {
                 );
             }
             Message::Facts { .. } => facts += 1,
-            Message::Status(_) | Message::Heartbeat(_) => {}
+            _ => {}
         }
         let batch = batch_of(message, "counts")?;
         assert_eq!(batch.samples[0].1, Some(Value::U64(expected)));
@@ -137,7 +139,7 @@ fn definitions_come_before_their_use_and_nothing_is_missing() {
         (CollectorState::Absent, "no test device")
     );
     let own = probe.until(|message| batch_of(message, OWN_COLLECTOR).cloned());
-    assert_eq!(own.samples.len(), 2 * 3 + 2);
+    assert_eq!(own.samples.len(), 2 * 3 + 3);
     let own = probe.until(|message| {
         let status = status_of(message, OWN_COLLECTOR).cloned();
         status.filter(|status| status.last_run != Timestamp::default())
@@ -234,7 +236,9 @@ fn a_reader_that_is_stuck_costs_the_oldest_batches_and_they_are_counted() {
 fn a_collector_that_panics_is_built_anew() {
     let mut probe = Running::start(&[&PANICS], hurry());
     for _ in 0..3 {
-        let batch = probe.until(|message| batch_of(message, "panics").cloned());
+        // a machine that is busy may take three periods over the panic
+        let with_value = |batch: &&Batch| batch.samples[0].1.is_some();
+        let batch = probe.until(|message| batch_of(message, "panics").filter(with_value).cloned());
         assert_eq!(batch.samples[0].1, Some(Value::U64(1)));
     }
     probe.until(|message| {
@@ -268,6 +272,7 @@ fn a_stop_does_not_wait_for_a_node_that_is_not_there() {
         root: "/".into(),
         frames: folder.path().join("frames"),
         collectors: vec![planned(&COUNTS)],
+        workers: Vec::new(),
         tempo: hurry(),
     };
     run(settings, Arc::new(AtomicBool::new(true))).unwrap();

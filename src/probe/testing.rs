@@ -11,6 +11,7 @@ use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, Metri
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
 use glasshouse_core::time::Interval;
+use glasshouse_core::worker::Worker;
 
 use crate::settings::Planned;
 
@@ -58,6 +59,7 @@ pub(crate) type Act = fn(u64, &mut dyn SampleWriter) -> Result<Presence, Collect
 pub(crate) struct FakeSpec {
     pub(crate) name: &'static str,
     pub(crate) act: Act,
+    pub(crate) worker: Option<Worker>,
 }
 
 #[derive(Debug)]
@@ -87,6 +89,18 @@ impl CollectorSpec for FakeSpec {
         Interval::from_seconds(1)
     }
 
+    fn worker(&self) -> Option<Worker> {
+        self.worker
+    }
+
+    fn look(&self, root: &Path, _options: &Options) -> Presence {
+        if root.join(self.name).exists() || root == Path::new("/") {
+            Presence::Present
+        } else {
+            Presence::Absent(format!("no `{}`", self.name))
+        }
+    }
+
     fn build(&self, _root: &Path, _options: &Options) -> Box<dyn Collector> {
         Box::new(Fake {
             run: 0,
@@ -105,6 +119,7 @@ impl Collector for Fake {
 /// Writes 1, 2, 3 …
 pub(crate) static COUNTS: FakeSpec = FakeSpec {
     name: "counts",
+    worker: None,
     act: |run, out| {
         out.sample(&METRICS[0], &[], Value::U64(run));
         out.fact(&FACTS[0], "test", "same");
@@ -118,6 +133,7 @@ pub(crate) static LET_GO: AtomicBool = AtomicBool::new(false);
 /// Writes once, and then hangs until it is let go.
 pub(crate) static HANGS: FakeSpec = FakeSpec {
     name: "hangs",
+    worker: None,
     act: |run, out| {
         while run == 2 && !LET_GO.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(5));
@@ -130,6 +146,7 @@ pub(crate) static HANGS: FakeSpec = FakeSpec {
 /// Panics in its second run.
 pub(crate) static PANICS: FakeSpec = FakeSpec {
     name: "panics",
+    worker: None,
     act: |run, out| {
         assert!(run < 2, "this panic is wanted by a test");
         out.sample(&METRICS[0], &["panics"], Value::U64(run));
@@ -140,6 +157,7 @@ pub(crate) static PANICS: FakeSpec = FakeSpec {
 /// Is not there.
 pub(crate) static ABSENT: FakeSpec = FakeSpec {
     name: "absent",
+    worker: None,
     act: |_, _| Ok(Presence::Absent("no test device".to_owned())),
 };
 

@@ -199,6 +199,7 @@ pub(super) fn probe_settings(dir: &Path, interval: Duration) -> ProbeSettings {
         root: dir.to_owned(),
         frames: dir.join("frames"),
         collectors: vec![planned(&FIRST), planned(&SECOND)],
+        workers: Vec::new(),
         tempo: glasshouse_probe::Tempo {
             interval: Some(interval),
             status: Duration::from_millis(200),
