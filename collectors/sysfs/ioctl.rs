@@ -50,9 +50,7 @@ impl SysRoot {
                 let file = self.open(&path)?;
                 (path, nvme_smart_log(file.as_fd()))
             }
-            DeviceRequest::AtaIdentify
-            | DeviceRequest::AtaSmartData
-            | DeviceRequest::AtaSmartThresholds => {
+            DeviceRequest::AtaSmartData | DeviceRequest::AtaSmartThresholds => {
                 let path = format!("dev/{device}");
                 let file = self.open(&path)?;
                 (path, ata_read(file.as_fd(), request))
@@ -302,13 +300,14 @@ fn ata_command(request: DeviceRequest) -> [u8; 16] {
     const ONE_BLOCK_FROM_DISK: u8 = 0x0E;
     const SMART: u8 = 0xB0;
     const SMART_KEY: [u8; 2] = [0x4F, 0xC2];
-    let (command, feature, key) = match request {
-        DeviceRequest::AtaSmartData => (SMART, 0xD0, SMART_KEY),
-        DeviceRequest::AtaSmartThresholds => (SMART, 0xD1, SMART_KEY),
-        // IDENTIFY DEVICE
-        _ => (0xEC, 0, [0, 0]),
+    const READ_DATA: u8 = 0xD0;
+    const READ_THRESHOLDS: u8 = 0xD1;
+    let feature = if request == DeviceRequest::AtaSmartThresholds {
+        READ_THRESHOLDS
+    } else {
+        READ_DATA
     };
-    let [middle, high] = key;
+    let [middle, high] = SMART_KEY;
     [
         PASS_THROUGH_16,
         PIO_DATA_IN,
@@ -324,7 +323,7 @@ fn ata_command(request: DeviceRequest) -> [u8; 16] {
         0,
         high,
         0,
-        command,
+        SMART,
         0,
     ]
 }
@@ -465,7 +464,6 @@ fn ethtool(request: DeviceRequest, name: &[u8]) -> Result<Vec<u8>, Refusal> {
         DeviceRequest::EthtoolModuleMemory => module_memory(name),
         // asked by files
         DeviceRequest::NvmeSmartLog
-        | DeviceRequest::AtaIdentify
         | DeviceRequest::AtaSmartData
         | DeviceRequest::AtaSmartThresholds => Err(Refusal::Os(Errno::OPNOTSUPP)),
     }
@@ -551,18 +549,44 @@ fn statistics(name: &[u8]) -> Result<Vec<u8>, Refusal> {
     Ok(region.taken(HEADER_BYTES, answered))
 }
 
+/// Reads around the flags of QSFP and CMIS modules that a reading clears: they belong to whoever acts on them.
 fn module_memory(name: &[u8]) -> Result<Vec<u8>, Refusal> {
-    const GMODULEEEPROM: u32 = 0x43;
-    const HEADER_BYTES: usize = 16;
     /// Lower memory and the pages that drivers join to it: the longest that linux/ethtool.h knows has 640 bytes.
     const MOST_MODULE_BYTES: u32 = 1024;
+    /// What kind of module, its revision, its state.
+    const HEAD: u32 = 3;
+    /// `ETH_MODULE_SFF_8079`, `ETH_MODULE_SFF_8472`: without such flags.
+    const WITHOUT_LATCHES: [u32; 2] = [1, 2];
+    /// Where the flags end: before the first reading, in SFF-8636 and in CMIS.
+    const SFF_8636_FLAGS_END: u32 = 22;
+    const CMIS_FLAGS_END: u32 = 14;
+    /// Identifiers of modules with CMIS (SFF-8024): QSFP-DD, OSFP, SFP-DD, DSFP, QSFP+ with CMIS, SFP-DD with CMIS.
+    const CMIS: [u8; 6] = [0x18, 0x19, 0x1A, 0x1B, 0x1E, 0x1F];
     let info = ethtool(DeviceRequest::EthtoolModuleInfo, name)?;
-    let said = info.get(8..).and_then(<[u8]>::first_chunk);
-    let said = said.map_or(0, |word| u32::from_ne_bytes(*word));
-    let bytes = said.min(MOST_MODULE_BYTES);
+    let word = |at| info.get(at..).and_then(<[u8]>::first_chunk);
+    let word = |at| word(at).map_or(0, |word| u32::from_ne_bytes(*word));
+    let (kind, length) = (word(4), word(8).min(MOST_MODULE_BYTES));
+    if WITHOUT_LATCHES.contains(&kind) {
+        return module_range(name, 0, length);
+    }
+    let mut memory = module_range(name, 0, length.min(HEAD))?;
+    let end = match memory.first() {
+        Some(identifier) if CMIS.contains(identifier) => CMIS_FLAGS_END,
+        _ => SFF_8636_FLAGS_END,
+    };
+    if length > end {
+        memory.resize(bytes_of(end, 1), 0);
+        memory.extend(module_range(name, end, length - end)?);
+    }
+    Ok(memory)
+}
+
+fn module_range(name: &[u8], offset: u32, bytes: u32) -> Result<Vec<u8>, Refusal> {
+    const GMODULEEEPROM: u32 = 0x43;
+    const HEADER_BYTES: usize = 16;
     let length = bytes_of(bytes, 1);
-    let mut region = Region::new(length + HEADER_BYTES)?;
-    ask_interface(name, &mut region, &[GMODULEEEPROM, 0, 0, bytes])?;
+    let mut region = Region::new(length.saturating_add(HEADER_BYTES))?;
+    ask_interface(name, &mut region, &[GMODULEEEPROM, 0, offset, bytes])?;
     Ok(region.taken(HEADER_BYTES, length))
 }
 
@@ -589,17 +613,16 @@ mod tests {
 
     #[test]
     fn commands_to_disks_read_one_block_by_pio() {
-        for (request, feature, key, command) in [
-            (DeviceRequest::AtaIdentify, 0, [0, 0], 0xEC),
-            (DeviceRequest::AtaSmartData, 0xD0, [0x4F, 0xC2], 0xB0),
-            (DeviceRequest::AtaSmartThresholds, 0xD1, [0x4F, 0xC2], 0xB0),
+        for (request, feature) in [
+            (DeviceRequest::AtaSmartData, 0xD0),
+            (DeviceRequest::AtaSmartThresholds, 0xD1),
         ] {
             let block = ata_command(request);
             assert_eq!(block[..3], [0x85, 0x08, 0x0E]);
             assert_eq!(block[4], feature);
             assert_eq!(block[6], 1);
-            assert_eq!([block[10], block[12]], key);
-            assert_eq!(block[14], command);
+            assert_eq!([block[10], block[12]], [0x4F, 0xC2]);
+            assert_eq!(block[14], 0xB0);
         }
     }
 
@@ -683,7 +706,7 @@ mod tests {
         let file = std::fs::File::open("/proc/self/exe").unwrap();
         for outcome in [
             nvme_smart_log(file.as_fd()),
-            ata_read(file.as_fd(), DeviceRequest::AtaIdentify),
+            ata_read(file.as_fd(), DeviceRequest::AtaSmartData),
         ] {
             let error = outcome.unwrap_err().told("dev/x");
             assert_eq!(error.reason, FailureReason::Unsupported, "{error}");

@@ -5,9 +5,7 @@
 pub enum DeviceRequest {
     /// SMART / Health Information of an NVMe controller (`nvme0`): 512 bytes.
     NvmeSmartLog,
-    /// What an ATA disk (`sda`) says of itself: 512 bytes. Has its serial number in bytes 20 to 39.
-    AtaIdentify,
-    /// The SMART attributes of an ATA disk: 512 bytes.
+    /// The SMART attributes of an ATA disk (`sda`): 512 bytes.
     AtaSmartData,
     /// Below which values its SMART attributes count as failed: 512 bytes.
     AtaSmartThresholds,
@@ -23,7 +21,8 @@ pub enum DeviceRequest {
     EthtoolFec,
     /// Which kind of memory the plugged-in module has: `struct ethtool_modinfo`.
     EthtoolModuleInfo,
-    /// The memory of the plugged-in module, with its diagnostics.
+    /// The memory of the plugged-in module, with its diagnostics. Flags that a reading would clear are left out: they
+    /// are 0 here.
     EthtoolModuleMemory,
 }
 
@@ -48,11 +47,6 @@ pub static ALLOWED: &[AllowedRequest] = &[
         DeviceRequest::NvmeSmartLog,
         NVME,
         "Get Log Page (02h), log 02h SMART / Health Information, asynchronous event retained",
-    ),
-    allowed(
-        DeviceRequest::AtaIdentify,
-        ATA,
-        "ATA PASS-THROUGH (16), PIO data-in: IDENTIFY DEVICE (ECh)",
     ),
     allowed(
         DeviceRequest::AtaSmartData,
@@ -97,7 +91,7 @@ pub static ALLOWED: &[AllowedRequest] = &[
     allowed(
         DeviceRequest::EthtoolModuleMemory,
         MODULE,
-        "ETHTOOL_GMODULEINFO (42h), ETHTOOL_GMODULEEEPROM (43h)",
+        "ETHTOOL_GMODULEINFO (42h), ETHTOOL_GMODULEEEPROM (43h) but for latched flags",
     ),
 ];
 
@@ -128,7 +122,6 @@ impl DeviceRequest {
     pub const fn word(self) -> &'static str {
         match self {
             Self::NvmeSmartLog => "smart_log",
-            Self::AtaIdentify => "identify",
             Self::AtaSmartData => "smart_data",
             Self::AtaSmartThresholds => "smart_thresholds",
             Self::EthtoolDriver => "driver",
@@ -150,9 +143,7 @@ impl DeviceRequest {
         };
         match self {
             Self::NvmeSmartLog => numbered("nvme", u8::is_ascii_digit),
-            Self::AtaIdentify | Self::AtaSmartData | Self::AtaSmartThresholds => {
-                numbered("sd", u8::is_ascii_lowercase)
-            }
+            Self::AtaSmartData | Self::AtaSmartThresholds => numbered("sd", u8::is_ascii_lowercase),
             _ => {
                 (1..NAME_BYTES).contains(&device.len())
                     && ![".", ".."].contains(&device)

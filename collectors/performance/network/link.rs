@@ -28,7 +28,7 @@ pub(crate) static NETWORK_LINK: Spec = Spec {
     },
 };
 
-const DIRECTORY: &str = "sys/class/net";
+pub(super) const DIRECTORY: &str = "sys/class/net";
 
 /// The file says Mbit/s.
 const BYTES_PER_MEGABIT: u64 = 1_000_000 / 8;
@@ -43,7 +43,7 @@ const FAULTS: [(&str, &str); 6] = [
     ("collisions", "collision"),
 ];
 
-const ID: LabelDefinition = LabelDefinition {
+pub(super) const ID: LabelDefinition = LabelDefinition {
     key: "hw.id",
     help: "Where the hardware is plugged in, e.g. its PCI address; the interface's name where it is no hardware.",
 };
@@ -166,7 +166,7 @@ struct Interface<'r> {
 }
 
 /// `0000:19:00.1`, and behind a `/` the port where one function of a card has several.
-fn hardware_id(root: &SysRoot, name: &str) -> String {
+pub(super) fn hardware_id(root: &SysRoot, name: &str) -> String {
     let directory = format!("{DIRECTORY}/{name}");
     let place = root.link_target(&directory).unwrap_or_default();
     let Some(device) = place

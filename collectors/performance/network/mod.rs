@@ -1,8 +1,13 @@
 //! Networks: traffic, links, fabrics.
 
 mod bond;
+mod driver;
+mod driver_words;
+mod ethtool;
 mod interface;
 mod link;
+mod module_memory;
+mod optics;
 mod protocol;
 mod rdma;
 
@@ -15,4 +20,6 @@ pub(crate) static COLLECTORS: &[&dyn CollectorSpec] = &[
     &bond::BOND,
     &protocol::NETWORK_PROTOCOL,
     &rdma::RDMA,
+    &driver::NETWORK_DRIVER,
+    &optics::OPTICS,
 ];
