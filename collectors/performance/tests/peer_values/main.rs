@@ -53,6 +53,36 @@ fn values_over_a_recorded_tree() {
     compare_tree("the recorded tree", ours.path(), theirs.path(), 250);
 }
 
+/// Whole machines, recorded for their topology: few values, but of many processors and nodes.
+#[test]
+fn values_over_recorded_topologies() {
+    let Some(folder) = recorded_archive().and_then(|archive| Some(archive.parent()?.to_owned()))
+    else {
+        return println!("skipped: no fixtures/host in GLASSHOUSE_DATA or ../shared");
+    };
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with("hwloc-") {
+            continue;
+        }
+        let tree = tempfile::tempdir().unwrap();
+        let tar = Command::new("tar")
+            .arg("xf")
+            .arg(entry.path())
+            .arg("-C")
+            .arg(tree.path())
+            .status();
+        let below = std::fs::read_dir(tree.path()).unwrap().flatten();
+        let root = below
+            .map(|entry| entry.path())
+            .find(|place| place.join("sys").is_dir());
+        match root.filter(|_| tar.is_ok_and(|status| status.success())) {
+            Some(root) => compare_tree(&name, &root, &root, 0),
+            None => println!("skipped: `tar` cannot unpack {name}"),
+        }
+    }
+}
+
 /// What the peer's collectors fail over, where ours do not: very long `intr` lines, a cooling device without a state.
 fn cut_for_the_peer(tree: &Path) {
     let path = tree.join("proc/stat");
