@@ -57,7 +57,7 @@ impl RecordFile {
     }
 
     /// Opens it where it is not open yet; a captured file is read afresh. To be called once before a round of
-    /// [`Self::next`].
+    /// [`Self::read`].
     ///
     /// # Errors
     /// [`CollectError`] where it is missing, denied, too long or not readable.
@@ -86,7 +86,7 @@ impl RecordFile {
     ///
     /// # Errors
     /// [`CollectError`] where reading failed; the device is opened again at the next [`Self::refresh`].
-    pub fn next(&mut self) -> Result<Record<'_>, CollectError> {
+    pub fn read(&mut self) -> Result<Record<'_>, CollectError> {
         let Some(device) = &self.device else {
             return Ok(self.next_captured());
         };
@@ -149,7 +149,7 @@ mod tests {
     fn all(file: &mut RecordFile) -> Vec<String> {
         file.refresh().unwrap();
         let mut records = Vec::new();
-        while let Record::One(record) = file.next().unwrap() {
+        while let Record::One(record) = file.read().unwrap() {
             records.push(String::from_utf8_lossy(record).into_owned());
         }
         records
@@ -184,7 +184,7 @@ mod tests {
             return println!("skipped: {error}");
         }
         let mut records = 0;
-        while !matches!(file.next().unwrap(), Record::End) {
+        while !matches!(file.read().unwrap(), Record::End) {
             records += 1;
             assert!(records < 1_000_000);
         }

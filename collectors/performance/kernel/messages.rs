@@ -132,7 +132,7 @@ impl Collector for Messages {
         self.boot.started = None;
         let mut is_odd = false;
         for _ in 0..MOST_RECORDS {
-            let record = match self.log.next() {
+            let record = match self.log.read() {
                 Ok(Record::One(record)) => record::parse(record),
                 // the sequence of the next record says how many
                 Ok(Record::Overrun) => continue,
