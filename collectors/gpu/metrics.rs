@@ -90,39 +90,39 @@ const fn gauge(
     }
 }
 
-const fn whole(definition: MetricDefinition) -> MetricDefinition {
+const fn whole(definition: &MetricDefinition) -> MetricDefinition {
     MetricDefinition {
         value: ValueType::U64,
-        ..definition
+        ..*definition
     }
 }
 
-const fn counter(definition: MetricDefinition) -> MetricDefinition {
+const fn counter(definition: &MetricDefinition) -> MetricDefinition {
     MetricDefinition {
         kind: MetricKind::Counter,
-        ..definition
+        ..*definition
     }
 }
 
-const fn amount(definition: MetricDefinition) -> MetricDefinition {
+const fn amount(definition: &MetricDefinition) -> MetricDefinition {
     MetricDefinition {
         kind: MetricKind::UpDownCounter,
         ..whole(definition)
     }
 }
 
-const fn state(definition: MetricDefinition, states: &'static [&'static str]) -> MetricDefinition {
+const fn state(definition: &MetricDefinition, states: &'static [&'static str]) -> MetricDefinition {
     MetricDefinition {
         unit: "{state}",
         value: ValueType::State(states),
-        ..definition
+        ..*definition
     }
 }
 
-const fn for_performance(definition: MetricDefinition) -> MetricDefinition {
+const fn for_performance(definition: &MetricDefinition) -> MetricDefinition {
     MetricDefinition {
         audience: Audience::Performance,
-        ..definition
+        ..*definition
     }
 }
 
@@ -182,7 +182,7 @@ pub(crate) const FAN_DUTY: MetricDefinition = gauge(
     "/sys/class/hwmon/*/pwm*",
 );
 
-pub(crate) const ENERGY: MetricDefinition = counter(gauge(
+pub(crate) const ENERGY: MetricDefinition = counter(&gauge(
     "hw.energy",
     "J",
     "Energy that the part used since the count began; its rate is the power.",
@@ -214,7 +214,7 @@ pub(crate) const MEMORY_ACTIVITY: MetricDefinition = gauge(
     "nvmlDeviceGetUtilizationRates, /sys/class/drm/card*/device/mem_busy_percent",
 );
 
-pub(crate) const MEMORY_USAGE: MetricDefinition = amount(gauge(
+pub(crate) const MEMORY_USAGE: MetricDefinition = amount(&gauge(
     "hw.gpu.memory.usage",
     "By",
     "Memory of the GPU that is allocated.",
@@ -223,7 +223,7 @@ pub(crate) const MEMORY_USAGE: MetricDefinition = amount(gauge(
     "nvmlDeviceGetMemoryInfo_v2, /sys/class/drm/card*/device/mem_info_vram_used",
 ));
 
-pub(crate) const MEMORY_LIMIT: MetricDefinition = amount(gauge(
+pub(crate) const MEMORY_LIMIT: MetricDefinition = amount(&gauge(
     "hw.gpu.memory.limit",
     "By",
     "Memory of the GPU.",
@@ -260,7 +260,7 @@ pub(crate) const CLOCK_LIMIT: MetricDefinition = gauge(
 );
 
 pub(crate) const CLOCK_REASON: MetricDefinition = state(
-    gauge(
+    &gauge(
         "hw.gpu.clock.event",
         "{state}",
         "Whether this is a reason for which the clocks are below their highest right now.",
@@ -277,7 +277,7 @@ pub(crate) const CLOCK_REASON: MetricDefinition = state(
     &["inactive", "active"],
 );
 
-pub(crate) const PCIE_GENERATION: MetricDefinition = whole(gauge(
+pub(crate) const PCIE_GENERATION: MetricDefinition = whole(&gauge(
     "hw.gpu.pcie.generation",
     "{generation}",
     "Generation at which the GPU's PCIe link runs right now.",
@@ -286,7 +286,7 @@ pub(crate) const PCIE_GENERATION: MetricDefinition = whole(gauge(
     "nvmlDeviceGetCurrPcieLinkGeneration, /sys/class/drm/card*/device/current_link_speed",
 ));
 
-pub(crate) const PCIE_GENERATION_LIMIT: MetricDefinition = whole(gauge(
+pub(crate) const PCIE_GENERATION_LIMIT: MetricDefinition = whole(&gauge(
     "hw.gpu.pcie.generation.limit",
     "{generation}",
     "Highest generation of the PCIe link that GPU and machine both can.",
@@ -295,7 +295,7 @@ pub(crate) const PCIE_GENERATION_LIMIT: MetricDefinition = whole(gauge(
     "nvmlDeviceGetMaxPcieLinkGeneration, /sys/class/drm/card*/device/max_link_speed",
 ));
 
-pub(crate) const PCIE_WIDTH: MetricDefinition = whole(gauge(
+pub(crate) const PCIE_WIDTH: MetricDefinition = whole(&gauge(
     "hw.gpu.pcie.width",
     "{lane}",
     "Lanes of the GPU's PCIe link right now.",
@@ -304,7 +304,7 @@ pub(crate) const PCIE_WIDTH: MetricDefinition = whole(gauge(
     "nvmlDeviceGetCurrPcieLinkWidth, /sys/class/drm/card*/device/current_link_width",
 ));
 
-pub(crate) const PCIE_WIDTH_LIMIT: MetricDefinition = whole(gauge(
+pub(crate) const PCIE_WIDTH_LIMIT: MetricDefinition = whole(&gauge(
     "hw.gpu.pcie.width.limit",
     "{lane}",
     "Most lanes of the PCIe link that GPU and slot both have.",
@@ -313,7 +313,7 @@ pub(crate) const PCIE_WIDTH_LIMIT: MetricDefinition = whole(gauge(
     "nvmlDeviceGetMaxPcieLinkWidth, /sys/class/drm/card*/device/max_link_width",
 ));
 
-pub(crate) const PCIE_REPLAY: MetricDefinition = counter(whole(gauge(
+pub(crate) const PCIE_REPLAY: MetricDefinition = counter(&whole(&gauge(
     "hw.gpu.pcie.replay",
     "{replay}",
     "Packets that the GPU's PCIe link had to send again.",
@@ -322,7 +322,7 @@ pub(crate) const PCIE_REPLAY: MetricDefinition = counter(whole(gauge(
     "nvmlDeviceGetPcieReplayCounter, /sys/class/drm/card*/device/pcie_replay_count",
 )));
 
-pub(crate) const ECC_ERRORS: MetricDefinition = counter(whole(gauge(
+pub(crate) const ECC_ERRORS: MetricDefinition = counter(&whole(&gauge(
     "hw.gpu.ecc.errors",
     "{error}",
     "Memory errors of the GPU that error correction found, by kind, span and place.",
@@ -344,7 +344,7 @@ pub(crate) const ECC_ERRORS: MetricDefinition = counter(whole(gauge(
 
 // NVIDIA alone
 
-pub(crate) const PERFORMANCE_STATE: MetricDefinition = for_performance(whole(gauge(
+pub(crate) const PERFORMANCE_STATE: MetricDefinition = for_performance(&whole(&gauge(
     "hw.gpu.performance.state",
     "{pstate}",
     "Performance state: 0 is the fastest, 15 the slowest.",
@@ -377,7 +377,7 @@ pub(crate) const MARGIN_LIMIT: MetricDefinition = gauge(
     "nvmlDeviceGetFieldValues 193-196 (T.Limit)",
 );
 
-pub(crate) const VIOLATION: MetricDefinition = counter(gauge(
+pub(crate) const VIOLATION: MetricDefinition = counter(&gauge(
     "hw.gpu.clock.violation.time",
     "s",
     "Time for which a limit held the clocks down.",
@@ -392,7 +392,7 @@ pub(crate) const VIOLATION: MetricDefinition = counter(gauge(
     "nvmlDeviceGetViolationStatus",
 ));
 
-pub(crate) const BAR1_USAGE: MetricDefinition = for_performance(amount(gauge(
+pub(crate) const BAR1_USAGE: MetricDefinition = for_performance(&amount(&gauge(
     "hw.gpu.bar1.usage",
     "By",
     "Window through which the processor and other devices reach the GPU's memory: the part in use.",
@@ -401,7 +401,7 @@ pub(crate) const BAR1_USAGE: MetricDefinition = for_performance(amount(gauge(
     "nvmlDeviceGetBAR1MemoryInfo",
 )));
 
-pub(crate) const BAR1_LIMIT: MetricDefinition = for_performance(amount(gauge(
+pub(crate) const BAR1_LIMIT: MetricDefinition = for_performance(&amount(&gauge(
     "hw.gpu.bar1.limit",
     "By",
     "Size of the window through which the GPU's memory is reached.",
@@ -410,7 +410,7 @@ pub(crate) const BAR1_LIMIT: MetricDefinition = for_performance(amount(gauge(
     "nvmlDeviceGetBAR1MemoryInfo",
 )));
 
-pub(crate) const REMAPPED_ROWS: MetricDefinition = counter(whole(gauge(
+pub(crate) const REMAPPED_ROWS: MetricDefinition = counter(&whole(&gauge(
     "hw.gpu.remapped_rows",
     "{row}",
     "Rows of memory that were replaced by spare ones, by the kind of error that led to it.",
@@ -423,7 +423,7 @@ pub(crate) const REMAPPED_ROWS: MetricDefinition = counter(whole(gauge(
 )));
 
 pub(crate) const REMAP_PENDING: MetricDefinition = state(
-    gauge(
+    &gauge(
         "hw.gpu.remapped_rows.pending",
         "{state}",
         "Whether rows wait for a reset of the GPU to be replaced.",
@@ -435,7 +435,7 @@ pub(crate) const REMAP_PENDING: MetricDefinition = state(
 );
 
 pub(crate) const REMAP_FAILURE: MetricDefinition = state(
-    gauge(
+    &gauge(
         "hw.gpu.remapped_rows.failure",
         "{state}",
         "Whether a row could not be replaced, now or in the past.",
@@ -446,7 +446,7 @@ pub(crate) const REMAP_FAILURE: MetricDefinition = state(
     &["no", "yes"],
 );
 
-pub(crate) const REMAP_BANKS: MetricDefinition = whole(gauge(
+pub(crate) const REMAP_BANKS: MetricDefinition = whole(&gauge(
     "hw.gpu.remapped_rows.banks",
     "{bank}",
     "Banks of memory by how many spare rows they have left.",
@@ -461,7 +461,7 @@ pub(crate) const REMAP_BANKS: MetricDefinition = whole(gauge(
     "nvmlDeviceGetRowRemapperHistogram",
 ));
 
-pub(crate) const RETIRED_PAGES: MetricDefinition = counter(whole(gauge(
+pub(crate) const RETIRED_PAGES: MetricDefinition = counter(&whole(&gauge(
     "hw.gpu.retired_pages",
     "{page}",
     "Pages of memory that are no longer used, by the kind of error that led to it.",
@@ -477,7 +477,7 @@ pub(crate) const RETIRED_PAGES: MetricDefinition = counter(whole(gauge(
 )));
 
 pub(crate) const RETIREMENT_PENDING: MetricDefinition = state(
-    gauge(
+    &gauge(
         "hw.gpu.retired_pages.pending",
         "{state}",
         "Whether pages wait for a restart to be retired.",
@@ -488,7 +488,7 @@ pub(crate) const RETIREMENT_PENDING: MetricDefinition = state(
     &["no", "yes"],
 );
 
-pub(crate) const IO: MetricDefinition = counter(whole(gauge(
+pub(crate) const IO: MetricDefinition = counter(&whole(&gauge(
     "hw.gpu.io",
     "By",
     "Bytes that passed the GPU's PCIe link.",
@@ -497,7 +497,7 @@ pub(crate) const IO: MetricDefinition = counter(whole(gauge(
     "nvmlDeviceGetFieldValues 197, 198",
 )));
 
-pub(crate) const IO_RATE: MetricDefinition = for_performance(gauge(
+pub(crate) const IO_RATE: MetricDefinition = for_performance(&gauge(
     "hw.gpu.io.rate",
     "By/s",
     "What passed the GPU's PCIe link within 20 milliseconds, as a rate; on GPUs that do not count bytes.",
@@ -506,7 +506,7 @@ pub(crate) const IO_RATE: MetricDefinition = for_performance(gauge(
     "nvmlDeviceGetPcieThroughput",
 ));
 
-pub(crate) const PCIE_ERRORS: MetricDefinition = counter(whole(gauge(
+pub(crate) const PCIE_ERRORS: MetricDefinition = counter(&whole(&gauge(
     "hw.gpu.pcie.errors",
     "{error}",
     "Errors of the GPU's PCIe link, by kind.",
@@ -522,7 +522,7 @@ pub(crate) const PCIE_ERRORS: MetricDefinition = counter(whole(gauge(
 )));
 
 pub(crate) const LINK_STATE: MetricDefinition = state(
-    gauge(
+    &gauge(
         "hw.gpu.nvlink.state",
         "{state}",
         "Whether a link is up.",
@@ -542,7 +542,7 @@ pub(crate) const LINK_SPEED: MetricDefinition = gauge(
     "nvmlDeviceGetFieldValues 164",
 );
 
-pub(crate) const LINK_ERRORS: MetricDefinition = counter(whole(gauge(
+pub(crate) const LINK_ERRORS: MetricDefinition = counter(&whole(&gauge(
     "hw.gpu.nvlink.errors",
     "{error}",
     "Errors of a link, by kind.",
@@ -558,7 +558,7 @@ pub(crate) const LINK_ERRORS: MetricDefinition = counter(whole(gauge(
     "nvmlDeviceGetFieldValues 161-163, nvmlDeviceGetNvLinkErrorCounter",
 )));
 
-pub(crate) const LINK_IO: MetricDefinition = counter(whole(gauge(
+pub(crate) const LINK_IO: MetricDefinition = counter(&whole(&gauge(
     "hw.gpu.nvlink.io",
     "By",
     "Bytes of payload that passed all links of the GPU.",
@@ -568,7 +568,7 @@ pub(crate) const LINK_IO: MetricDefinition = counter(whole(gauge(
 )));
 
 pub(crate) const FABRIC_STATE: MetricDefinition = state(
-    gauge(
+    &gauge(
         "hw.gpu.fabric.state",
         "{state}",
         "How far the GPU's registration with the NVLink fabric is.",
@@ -579,7 +579,7 @@ pub(crate) const FABRIC_STATE: MetricDefinition = state(
     &["not_supported", "not_started", "in_progress", "completed"],
 );
 
-pub(crate) const FABRIC_STATUS: MetricDefinition = whole(gauge(
+pub(crate) const FABRIC_STATUS: MetricDefinition = whole(&gauge(
     "hw.gpu.fabric.status",
     "{code}",
     "How the registration with the fabric ended, as a return code of the library: 0 is success.",
@@ -589,7 +589,7 @@ pub(crate) const FABRIC_STATUS: MetricDefinition = whole(gauge(
 ));
 
 pub(crate) const FABRIC_HEALTH: MetricDefinition = state(
-    gauge(
+    &gauge(
         "hw.gpu.fabric.health",
         "{state}",
         "Health of the GPU's part of the fabric, by aspect.",
@@ -607,7 +607,7 @@ pub(crate) const FABRIC_HEALTH: MetricDefinition = state(
 );
 
 pub(crate) const FABRIC_SUMMARY: MetricDefinition = state(
-    gauge(
+    &gauge(
         "hw.gpu.fabric.health.summary",
         "{state}",
         "Health of the GPU's part of the fabric as a whole.",
@@ -618,7 +618,7 @@ pub(crate) const FABRIC_SUMMARY: MetricDefinition = state(
     &["not_supported", "healthy", "unhealthy", "limited_capacity"],
 );
 
-pub(crate) const PROCESSES: MetricDefinition = amount(gauge(
+pub(crate) const PROCESSES: MetricDefinition = amount(&gauge(
     "hw.gpu.process.count",
     "{process}",
     "Processes that hold a context on the GPU, by kind.",
@@ -627,7 +627,7 @@ pub(crate) const PROCESSES: MetricDefinition = amount(gauge(
     "nvmlDeviceGet{Compute,Graphics}RunningProcesses_v3",
 ));
 
-pub(crate) const MIG_DEVICES: MetricDefinition = amount(gauge(
+pub(crate) const MIG_DEVICES: MetricDefinition = amount(&gauge(
     "hw.gpu.mig.devices",
     "{device}",
     "Devices that the GPU is cut into; 0 where it can be cut and is not.",
@@ -637,7 +637,7 @@ pub(crate) const MIG_DEVICES: MetricDefinition = amount(gauge(
 ));
 
 pub(crate) const RECOVERY_ACTION: MetricDefinition = state(
-    gauge(
+    &gauge(
         "hw.gpu.recovery.action",
         "{state}",
         "What the driver says has to be done so that the GPU works again.",
@@ -654,7 +654,7 @@ pub(crate) const RECOVERY_ACTION: MetricDefinition = state(
     ],
 );
 
-pub(crate) const XID_ERRORS: MetricDefinition = counter(whole(gauge(
+pub(crate) const XID_ERRORS: MetricDefinition = counter(&whole(&gauge(
     "hw.gpu.xid",
     "{event}",
     "Critical events (XID) that the driver raised for this GPU while the collector ran, by number.",
@@ -668,7 +668,7 @@ pub(crate) const XID_ERRORS: MetricDefinition = counter(whole(gauge(
 
 // AMD alone
 
-pub(crate) const SHARED_USAGE: MetricDefinition = for_performance(amount(gauge(
+pub(crate) const SHARED_USAGE: MetricDefinition = for_performance(&amount(&gauge(
     "hw.gpu.memory.shared.usage",
     "By",
     "Memory of the machine that the GPU has mapped.",
@@ -677,7 +677,7 @@ pub(crate) const SHARED_USAGE: MetricDefinition = for_performance(amount(gauge(
     "/sys/class/drm/card*/device/mem_info_gtt_used",
 )));
 
-pub(crate) const SHARED_LIMIT: MetricDefinition = for_performance(amount(gauge(
+pub(crate) const SHARED_LIMIT: MetricDefinition = for_performance(&amount(&gauge(
     "hw.gpu.memory.shared.limit",
     "By",
     "Memory of the machine that the GPU may map at most.",

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -163,10 +163,7 @@ impl Watch {
     }
 
     fn next(&self) -> Option<Seen> {
-        match self.received.try_recv() {
-            Ok(seen) => Some(seen),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.received.try_recv().ok()
     }
 }
 

@@ -5,13 +5,7 @@ use glasshouse_core::fact::FactDefinition;
 use super::convert::{first, second};
 use super::question::{Question, Text};
 use super::reading::Reading;
-
-/// What the session knows for all GPUs.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Driver {
-    pub(super) version: Option<String>,
-    pub(super) cuda: Option<u32>,
-}
+use super::session::Session;
 
 const fn fact(key: &'static str, help: &'static str, source: &'static str) -> FactDefinition {
     FactDefinition { key, help, source }
@@ -96,19 +90,18 @@ const COMPUTE_MODES: [&str; 4] = [
     "exclusive_process",
 ];
 
-pub(super) fn read(reading: &mut Reading<'_>, driver: &Driver) {
+pub(super) fn read(reading: &mut Reading<'_>, session: Option<&Session>) {
     for (text, fact) in &TEXTS {
         if let Some(value) = reading.text(*text) {
             reading.fact(fact, &value);
         }
     }
     reading.fact(VENDOR, "NVIDIA");
-    if let Some(version) = &driver.version
-        && !version.is_empty()
-    {
+    let driver = session.and_then(|session| session.driver_version.as_ref());
+    if let Some(version) = driver.filter(|version| !version.is_empty()) {
         reading.fact(DRIVER_VERSION, version);
     }
-    if let Some(version) = driver.cuda {
+    if let Some(version) = session.and_then(|session| session.cuda_version) {
         let version = format!("{}.{}", version / 1000, version % 1000 / 10);
         reading.fact(CUDA_VERSION, &version);
     }

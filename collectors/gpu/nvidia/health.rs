@@ -7,7 +7,7 @@ use glasshouse_core::worker::Worker;
 use glasshouse_sysfs::{Spec, SysRoot, WorkerSpec};
 
 use super::convert::{field_count, first, share, state, whole};
-use super::facts::{self, Driver, FACTS};
+use super::facts::{self, FACTS};
 use super::machine::{Machine, Teller};
 use super::now::OPTIONS;
 use super::pci;
@@ -91,22 +91,15 @@ struct NvidiaGpuHealth {
 
 impl Collector for NvidiaGpuHealth {
     fn collect(&mut self, out: &mut dyn SampleWriter) -> Result<Presence, CollectError> {
-        let driver = self
-            .machine
-            .door
-            .current()
-            .map_or_else(Driver::default, |session| Driver {
-                version: session.driver_version.clone(),
-                cuda: session.cuda_version,
-            });
-        self.machine.run(out, Teller::Elsewhere, |reading| {
-            facts::read(reading, &driver);
-            limits::read(reading);
-            memory::read(reading);
-            pcie::read(reading);
-            links::read(reading);
-            use_of_it(reading);
-        })
+        self.machine
+            .run(out, Teller::Elsewhere, |reading, session| {
+                facts::read(reading, session);
+                limits::read(reading);
+                memory::read(reading);
+                pcie::read(reading);
+                links::read(reading);
+                use_of_it(reading);
+            })
     }
 }
 

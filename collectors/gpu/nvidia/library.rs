@@ -126,9 +126,9 @@ impl Gpu for LoadedGpu<'_> {
             | Q::FabricV3
             | Q::FabricV2 => self.raw.ask(question),
             Q::LinkState(link) => Ok(one(device.link_wrapper_for(*link).is_active()?)),
-            Q::LinkErrors(link, kind) => Ok(one(device
-                .link_wrapper_for(*link)
-                .error_counter(kind.clone())?)),
+            Q::LinkErrors(link, kind) => {
+                Ok(one(device.link_wrapper_for(*link).error_counter(*kind)?))
+            }
             Q::MigMode => device
                 .mig_mode()
                 .map(|mode| several([mode.current, mode.pending]))
@@ -175,11 +175,11 @@ impl LoadedGpu<'_> {
                 let sensor = nvml_wrapper::enum_wrappers::device::TemperatureSensor::Gpu;
                 one(device.temperature(sensor)?)
             }
-            Q::Threshold(threshold) => one(device.temperature_threshold(threshold.clone())?),
-            Q::Clock(clock) => one(device.clock_info(clock.clone())?),
-            Q::MaxClock(clock) => one(device.max_clock_info(clock.clone())?),
+            Q::Threshold(threshold) => one(device.temperature_threshold(*threshold)?),
+            Q::Clock(clock) => one(device.clock_info(*clock)?),
+            Q::MaxClock(clock) => one(device.max_clock_info(*clock)?),
             Q::Violation(policy) => {
-                let status = device.violation_status(policy.clone())?;
+                let status = device.violation_status(*policy)?;
                 several([status.reference_time, status.violation_time])
             }
             Q::PerformanceState => match device.performance_state()? {
@@ -223,9 +223,9 @@ impl LoadedGpu<'_> {
                 let mode = device.is_ecc_enabled()?;
                 several([mode.currently_enabled, mode.pending_enabled])
             }
-            Q::EccTotal(error, span) => one(device.total_ecc_errors(error.clone(), span.clone())?),
+            Q::EccTotal(error, span) => one(device.total_ecc_errors(*error, *span)?),
             Q::EccAt(error, span, place) => {
-                one(device.memory_error_counter(error.clone(), span.clone(), place.clone())?)
+                one(device.memory_error_counter(*error, *span, *place)?)
             }
             Q::RetirementPending => one(device.are_pages_pending_retired()?),
             Q::PcieGeneration => one(device.current_pcie_link_gen()?),
@@ -233,7 +233,7 @@ impl LoadedGpu<'_> {
             Q::PcieWidth => one(device.current_pcie_link_width()?),
             Q::MaxPcieWidth => one(device.max_pcie_link_width()?),
             Q::PcieReplay => one(device.pcie_replay_counter()?),
-            Q::PcieThroughput(direction) => one(device.pcie_throughput(direction.clone())?),
+            Q::PcieThroughput(direction) => one(device.pcie_throughput(*direction)?),
             _ => return Err(Refusal::NotSupported),
         })
     }

@@ -57,12 +57,12 @@ pub(super) fn read(reading: &mut Reading<'_>) {
     power(reading);
     heat(reading);
     for (clock, name) in &CLOCKS {
-        let limit = reading.ask(&Question::MaxClock(clock.clone()));
+        let limit = reading.ask(&Question::MaxClock(*clock));
         let limit = limit.and_then(|limit| hertz(first(&limit)));
         reading.put_member(CLOCK_LIMIT, &[name], limit);
     }
     for (policy, name) in &POLICIES {
-        let time = reading.ask(&Question::Violation(policy.clone()));
+        let time = reading.ask(&Question::Violation(*policy));
         let time = time.and_then(|time| seconds(second(&time)));
         reading.put_member(VIOLATION, &[name], time);
     }
@@ -88,7 +88,7 @@ fn power(reading: &mut Reading<'_>) {
 fn heat(reading: &mut Reading<'_>) {
     let names = reading.names();
     for known in &THRESHOLDS {
-        let told = reading.ask(&Question::Threshold(known.threshold.clone()));
+        let told = reading.ask(&Question::Threshold(known.threshold));
         let told = told.and_then(|told| {
             let told = i64::try_from(first(&told));
             degrees(told.map_err(|_| Refusal::NotSupported)?)

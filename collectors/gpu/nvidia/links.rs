@@ -88,16 +88,18 @@ fn link_fields(reading: &mut Reading<'_>, link: u32, told: &[Result<Number, Refu
     let speed = next().and_then(rate_of_megabytes);
     let errors = ERRORS.map(|(_, kind)| (kind, next().and_then(field_count)));
     reading.put_member(LINK_SPEED, &[&name], speed);
-    let is_counted = errors.iter().any(|(_, count)| count.is_ok());
-    for (kind, count) in errors {
-        reading.put_member(LINK_ERRORS, &[&name, kind], count.and_then(whole));
-    }
-    if is_counted {
+    // before Hopper there are no such fields
+    if errors
+        .iter()
+        .any(|(_, count)| !count.as_ref().is_err_and(Refusal::lasts))
+    {
+        for (kind, count) in errors {
+            reading.put_member(LINK_ERRORS, &[&name, kind], count.and_then(whole));
+        }
         return;
     }
-    // before Hopper
     for (kind, kind_name) in &LINK_ERROR_KINDS {
-        let count = reading.ask(&Question::LinkErrors(link, kind.clone()));
+        let count = reading.ask(&Question::LinkErrors(link, *kind));
         let count = count.and_then(|count| whole(first(&count)));
         reading.put_member(LINK_ERRORS, &[&name, kind_name], count);
     }

@@ -63,7 +63,7 @@ impl Machine {
         &mut self,
         out: &mut dyn SampleWriter,
         teller: Teller,
-        mut read: impl FnMut(&mut Reading<'_>),
+        mut read: impl FnMut(&mut Reading<'_>, Option<&Session>),
     ) -> Result<Presence, CollectError> {
         if !self.is_reachable {
             return Ok(Presence::Absent(
@@ -89,7 +89,7 @@ impl Machine {
             let names = Arc::clone(memory.names());
             let gpu = open(&session, &names.address, out);
             let mut reading = Reading::new(memory, gpu, out);
-            read(&mut reading);
+            read(&mut reading, Some(&session));
             let Some(refusal) = reading.end() else {
                 continue;
             };
@@ -162,7 +162,7 @@ impl Machine {
         refusal: &Refusal,
         out: &mut dyn SampleWriter,
         teller: Teller,
-        mut read: impl FnMut(&mut Reading<'_>),
+        mut read: impl FnMut(&mut Reading<'_>, Option<&Session>),
     ) -> Result<Presence, CollectError> {
         let is_held = self.cards.iter().any(Card::is_ours)
             || (self.cards.is_empty() && pci::has_driver(&self.root));
@@ -173,7 +173,7 @@ impl Machine {
         // what had values has none now, and this is why
         for memory in &mut self.gpus {
             let mut reading = Reading::new(memory, Err(refusal.clone()), out);
-            read(&mut reading);
+            read(&mut reading, None);
         }
         if teller == Teller::Here {
             tell("gpu", refusal, out);

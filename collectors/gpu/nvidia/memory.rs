@@ -28,11 +28,11 @@ pub(super) fn read(reading: &mut Reading<'_>) {
 fn errors(reading: &mut Reading<'_>) {
     for (error, error_name) in &question::ECC_ERRORS {
         for (span, span_name) in &question::ECC_SPANS {
-            let all = reading.ask(&Question::EccTotal(error.clone(), span.clone()));
+            let all = reading.ask(&Question::EccTotal(*error, *span));
             let all = all.and_then(|all| whole(first(&all)));
             reading.put(ECC_ERRORS, &[error_name, span_name, "all"], all);
             for (place, place_name) in &question::ECC_PLACES {
-                let question = Question::EccAt(error.clone(), span.clone(), place.clone());
+                let question = Question::EccAt(*error, *span, *place);
                 let here = reading.ask(&question);
                 let here = here.and_then(|here| whole(first(&here)));
                 reading.put_member(ECC_ERRORS, &[error_name, span_name, place_name], here);
@@ -67,7 +67,7 @@ fn rows(reading: &mut Reading<'_>) {
 /// Before Ampere.
 fn pages(reading: &mut Reading<'_>) {
     for (cause, name) in &RETIREMENTS {
-        let pages = reading.ask(&Question::RetiredPages(cause.clone()));
+        let pages = reading.ask(&Question::RetiredPages(*cause));
         let pages = pages.and_then(|pages| whole(first(&pages)));
         reading.put_member(RETIRED_PAGES, &[name], pages);
     }

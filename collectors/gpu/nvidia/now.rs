@@ -95,7 +95,9 @@ struct NvidiaGpu {
 
 impl Collector for NvidiaGpu {
     fn collect(&mut self, out: &mut dyn SampleWriter) -> Result<Presence, CollectError> {
-        let presence = self.machine.run(out, Teller::Here, read);
+        let presence = self
+            .machine
+            .run(out, Teller::Here, |reading, _| read(reading));
         // whatever became of the GPUs: the events say why
         if let Some(session) = self.machine.door.current() {
             self.journal.follow(session);
@@ -193,7 +195,7 @@ fn not_zero(value: Value) -> Told {
 
 fn clocks(reading: &mut Reading<'_>) {
     for (clock, name) in &CLOCKS {
-        let speed = reading.ask(&Question::Clock(clock.clone()));
+        let speed = reading.ask(&Question::Clock(*clock));
         reading.put(
             CLOCK_SPEED,
             &[name],

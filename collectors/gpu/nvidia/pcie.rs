@@ -68,7 +68,7 @@ fn counts(reading: &mut Reading<'_>) {
         reading.put_member(IO, &[name], bytes);
         // a GPU that does not count tells a rate, but has to watch the link for it
         if !is_counted {
-            let rate = reading.ask(&Question::PcieThroughput(direction.clone()));
+            let rate = reading.ask(&Question::PcieThroughput(*direction));
             let rate = rate.and_then(|rate| rate_of_kilobytes(first(&rate)));
             reading.put_member(IO_RATE, &[name], rate);
         }

@@ -13,7 +13,7 @@ pub(crate) const MOST_NUMBERS: usize = 5;
 pub(crate) type Answer = [u64; MOST_NUMBERS];
 
 /// A question about one GPU that is answered with numbers. What the numbers are stands behind each.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
     /// GPU, memory: percent.
     Utilization,
@@ -385,38 +385,24 @@ pub(crate) fn all() -> Vec<Question> {
         Q::Fans,
     ];
     let thresholds = super::limits::THRESHOLDS.iter();
-    all.extend(thresholds.map(|limit| Q::Threshold(limit.threshold.clone())));
+    all.extend(thresholds.map(|limit| Q::Threshold(limit.threshold)));
     for (clock, _) in &CLOCKS {
-        all.extend([Q::Clock(clock.clone()), Q::MaxClock(clock.clone())]);
+        all.extend([Q::Clock(*clock), Q::MaxClock(*clock)]);
     }
-    all.extend(
-        POLICIES
-            .iter()
-            .map(|(policy, _)| Q::Violation(policy.clone())),
-    );
+    all.extend(POLICIES.iter().map(|(policy, _)| Q::Violation(*policy)));
     for (error, _) in &ECC_ERRORS {
         for (span, _) in &ECC_SPANS {
-            all.push(Q::EccTotal(error.clone(), span.clone()));
+            all.push(Q::EccTotal(*error, *span));
             let places = ECC_PLACES.iter();
-            all.extend(
-                places.map(|(place, _)| Q::EccAt(error.clone(), span.clone(), place.clone())),
-            );
+            all.extend(places.map(|(place, _)| Q::EccAt(*error, *span, *place)));
         }
     }
-    all.extend(
-        RETIREMENTS
-            .iter()
-            .map(|(cause, _)| Q::RetiredPages(cause.clone())),
-    );
-    all.extend(
-        DIRECTIONS
-            .iter()
-            .map(|(way, _)| Q::PcieThroughput(way.clone())),
-    );
+    all.extend(RETIREMENTS.iter().map(|(cause, _)| Q::RetiredPages(*cause)));
+    all.extend(DIRECTIONS.iter().map(|(way, _)| Q::PcieThroughput(*way)));
     for link in 0..MOST_LINKS {
         all.push(Q::LinkState(link));
         let kinds = LINK_ERROR_KINDS.iter();
-        all.extend(kinds.map(|(kind, _)| Q::LinkErrors(link, kind.clone())));
+        all.extend(kinds.map(|(kind, _)| Q::LinkErrors(link, *kind)));
     }
     all.extend((0..MOST_FANS).map(Q::FanSpeed));
     all.extend((0..MOST_MIG_DEVICES).map(Q::MigDevice));

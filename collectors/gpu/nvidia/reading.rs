@@ -135,9 +135,7 @@ impl<'r> Reading<'r> {
         if let Err(refusal) = &answer
             && refusal.lasts()
         {
-            self.memory
-                .resting
-                .push((question.clone(), refusal.clone()));
+            self.memory.resting.push((*question, refusal.clone()));
         }
         answer
     }

@@ -583,7 +583,7 @@ const XID: c_ulonglong = 8;
 pub unsafe extern "C" fn nvmlEventSetCreate(out: *mut *mut c_void) -> Return {
     call("nvmlEventSetCreate");
     // SAFETY: as of `nvml.h`.
-    code(unsafe { put(out, 1 as *mut c_void) })
+    code(unsafe { put(out, std::ptr::dangling_mut()) })
 }
 
 #[unsafe(no_mangle)]

@@ -19,11 +19,7 @@
 //! into the file `calls` beside, a line each.
 
 #![expect(unsafe_code, reason = "it is a library with a C interface")]
-#![expect(
-    unreachable_pub,
-    clippy::missing_safety_doc,
-    reason = "names and contracts are those of nvml.h"
-)]
+#![expect(unreachable_pub, reason = "names and contracts are those of nvml.h")]
 
 mod interface;
 mod state;
