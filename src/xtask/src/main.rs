@@ -1,6 +1,7 @@
-//! Tasks of this workspace: `cargo xtask up | test | gen [--check] | bench footprint`. Never shipped.
+//! Tasks of this workspace: `cargo xtask up | test | gen [--check] | fixtures capture | bench footprint`. Never shipped.
 #![expect(clippy::print_stdout, reason = "a task's output is what it is run for")]
 
+mod fixtures;
 mod footprint;
 mod generate;
 mod peers;
@@ -8,6 +9,8 @@ mod processes;
 mod project;
 mod test;
 mod up;
+
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
@@ -40,10 +43,28 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Record machines
+    Fixtures {
+        #[command(subcommand)]
+        what: Fixtures,
+    },
     /// Measure
     Bench {
         #[command(subcommand)]
         what: Bench,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Fixtures {
+    /// Record the files of this machine that collectors read, without serial numbers, addresses and names
+    Capture {
+        /// The folder to make; it must not exist or be empty
+        #[arg(long, value_name = "DIR")]
+        output: PathBuf,
+        /// Run the collectors over both, and print what the capture lost
+        #[arg(long)]
+        compare: bool,
     },
 }
 
@@ -65,6 +86,12 @@ fn main() -> anyhow::Result<()> {
             arguments,
         } => test::run(&arguments, !no_install),
         Task::Gen { check } => generate::run(check),
+        Task::Fixtures {
+            what: Fixtures::Capture { output, compare },
+        } if compare => fixtures::capture_and_compare(&output),
+        Task::Fixtures {
+            what: Fixtures::Capture { output, .. },
+        } => fixtures::capture(Path::new("/"), &output),
         Task::Bench {
             what: Bench::Footprint { seconds },
         } => footprint::run(seconds),
