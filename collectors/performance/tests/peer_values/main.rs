@@ -7,6 +7,7 @@
 // tells the lints that helpers are tests too
 #![cfg(test)]
 
+mod device_meaning;
 mod kernel_meaning;
 mod meaning;
 mod peer;

@@ -2,6 +2,7 @@
 
 use glasshouse_sysfs::compliance::RecordedSample;
 
+use crate::device_meaning;
 use crate::kernel_meaning;
 use crate::peer::PeerSample;
 
@@ -57,6 +58,13 @@ pub(crate) fn family(name: &str) -> Option<&'static str> {
         ("node_rapl_", "rapl"),
         ("node_hwmon_", "hwmon"),
         ("node_power_supply_", "power_supply"),
+        ("node_infiniband_", "infiniband"),
+        ("node_bonding_", "bonding"),
+        ("node_md_", "md"),
+        ("node_xfs_", "xfs"),
+        ("node_netstat_", "protocols"),
+        ("node_sockstat_", "sockets"),
+        ("node_softnet_", "backlog"),
     ];
     families
         .iter()
@@ -83,6 +91,13 @@ pub(crate) fn meaning(sample: &PeerSample) -> Option<Meaning> {
         "rapl" => rapl(sample),
         "hwmon" => hwmon(sample),
         "power_supply" => power_supply(sample),
+        "infiniband" => device_meaning::infiniband(sample),
+        "bonding" => device_meaning::bonding(sample),
+        "md" => device_meaning::arrays(sample),
+        "xfs" => device_meaning::xfs(sample),
+        "protocols" => device_meaning::protocols(sample),
+        "sockets" => device_meaning::sockets(sample),
+        "backlog" => device_meaning::backlog(sample),
         _ => None,
     }
 }
@@ -355,6 +370,7 @@ fn network(sample: &PeerSample) -> Option<Meaning> {
     }
     match name {
         "up" => one("hw.network.up", &[interface]),
+        "carrier_down_changes_total" => one("system.network.linux.carrier_losses", &[interface]),
         "carrier_changes_total" => one("system.network.linux.carrier_changes", &[interface]),
         "speed_bytes" if sample.value <= 0.0 => excluded("no speed: absent rather than negative"),
         "speed_bytes" => one("hw.network.bandwidth.limit", &[interface]),

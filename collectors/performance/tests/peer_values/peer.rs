@@ -24,7 +24,8 @@ pub(crate) struct PeerSample {
     pub(crate) is_live: bool,
 }
 
-const COLLECTORS: [&str; 21] = [
+const COLLECTORS: [&str; 28] = [
+    "bonding",
     "conntrack",
     "cpu",
     "cpufreq",
@@ -33,19 +34,25 @@ const COLLECTORS: [&str; 21] = [
     "entropy",
     "filesystem",
     "hwmon",
+    "infiniband",
     "interrupts",
     "loadavg",
+    "mdadm",
     "meminfo",
     "meminfo_numa",
     "netclass",
     "netdev",
+    "netstat",
     "powersupplyclass",
     "pressure",
     "rapl",
+    "sockstat",
+    "softnet",
     "stat",
     "thermal_zone",
     "timex",
     "vmstat",
+    "xfs",
 ];
 
 /// Live, the peer asks netlink, so that the two readings share nothing but the kernel.
