@@ -17,6 +17,13 @@ const FIRST_BYTES: usize = 4096;
 /// More than `/proc/stat` of the largest machines (the `intr` line of one with 10,000 interrupts has 200 kB).
 pub(crate) const MOST_BYTES: usize = 4 << 20;
 
+/// What is kept of a file whose end alone is wanted: 30 lines of `/proc/interrupts` on a machine with 1024 processors
+/// have 350 kB.
+const END_BYTES: usize = 512 << 10;
+
+/// What may come before the end: 4096 interrupts of 1024 processors have 50 MB.
+const MOST_PASSED_BYTES: u64 = 128 << 20;
+
 /// Where a file ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -47,6 +54,37 @@ impl ReadBuffer {
     pub(crate) fn fill(&mut self, file: BorrowedFd<'_>, end: End) -> Result<&[u8], FillError> {
         self.filled = 0;
         self.filled = self.fill_count(file, end)?;
+        Ok(self.filled())
+    }
+
+    /// Reads the whole file and keeps its end alone, at least [`END_BYTES`] of it where it has as many.
+    pub(crate) fn fill_end(&mut self, file: BorrowedFd<'_>) -> Result<&[u8], FillError> {
+        self.filled = 0;
+        let (mut filled, mut offset) = (0, 0);
+        loop {
+            if filled >= 2 * END_BYTES {
+                self.bytes.copy_within(filled - END_BYTES..filled, 0);
+                filled = END_BYTES;
+            }
+            if filled == self.bytes.len() {
+                self.grow()?;
+            }
+            let room = self.bytes.get_mut(filled..).unwrap_or_default();
+            let read = match rustix::io::pread(file, room, offset) {
+                Ok(read) => read,
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(FillError::Os(errno)),
+            };
+            if read == 0 {
+                break;
+            }
+            filled += read;
+            offset = offset.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+            if offset > MOST_PASSED_BYTES {
+                return Err(FillError::TooLong);
+            }
+        }
+        self.filled = filled;
         Ok(self.filled())
     }
 

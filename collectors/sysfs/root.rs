@@ -56,6 +56,22 @@ impl SysRoot {
             .map_err(|error| fill_error(path, error))
     }
 
+    /// The end of a file of any length, half a MiB of it or more; all of a shorter one. The kernel still writes the
+    /// whole of it.
+    ///
+    /// # Errors
+    /// [`CollectError`] where it is missing, denied, longer than 128 MiB or not readable.
+    pub fn read_end<'b>(
+        &self,
+        path: &str,
+        buffer: &'b mut ReadBuffer,
+    ) -> Result<&'b [u8], CollectError> {
+        let file = self.open(path)?;
+        buffer
+            .fill_end(file.as_fd())
+            .map_err(|error| fill_error(path, error))
+    }
+
     /// A whole file as text.
     ///
     /// # Errors
@@ -314,6 +330,20 @@ mod tests {
         );
         std::fs::write(outer.path().join("root/sys/bytes"), b"a\nb\n\xff").unwrap();
         assert_eq!(root.read_text("sys/bytes").unwrap_err().line, Some(3));
+    }
+
+    #[test]
+    fn the_end_of_a_long_file_is_enough() {
+        let (outer, root) = tree();
+        let mut buffer = ReadBuffer::new();
+        for megabytes in [0, 5] {
+            let mut content = vec![b'x'; megabytes << 20];
+            content.extend(b"\nthe end");
+            std::fs::write(outer.path().join("root/sys/long"), &content).unwrap();
+            let end = root.read_end("sys/long", &mut buffer).unwrap();
+            assert!(content.ends_with(end) && end.ends_with(b"\nthe end"));
+            assert!(end.len() >= content.len().min(512 << 10));
+        }
     }
 
     #[test]

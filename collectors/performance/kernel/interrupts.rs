@@ -79,7 +79,7 @@ impl Collector for Interrupts {
 impl Interrupts {
     fn read(&mut self, out: &mut dyn SampleWriter) -> Result<(), CollectError> {
         // not as text: drivers and interfaces choose names of any bytes
-        let bytes = self.root.read_bytes(PATH, &mut self.buffer)?;
+        let bytes = self.root.read_end(PATH, &mut self.buffer)?;
         let mut named = 0;
         let mut seen = [false; KINDS.len()];
         for line in bytes.rsplit(|byte| *byte == b'\n') {
@@ -178,6 +178,24 @@ mod tests {
         assert_eq!(read("thermal"), Some(7.0), "a processor went offline");
         write(b"           CPU0\n 24:  1  IO-APIC\nTRM:   9   Thermal event interrupts\n");
         assert_eq!(read("thermal"), Some(9.0));
+    }
+
+    #[test]
+    fn the_file_of_a_large_machine_is_read() {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::create_dir(tree.path().join("proc")).unwrap();
+        let line = |key: &str, number: u32| {
+            let numbers = format!("{number:>10} ").repeat(512);
+            format!("{key:>4}: {numbers}  Some interrupts\n")
+        };
+        let devices: String = (0..1200).map(|n| line(&n.to_string(), n)).collect();
+        let text = format!("{devices}{}{}", line("TRM", 2), line("MCE", 1));
+        assert!(text.len() > 6 << 20);
+        std::fs::write(tree.path().join(PATH), text).unwrap();
+        let mut collector = (INTERRUPTS.build)(SysRoot::new(tree.path()), &Options::default());
+        let recording = Recording::of(collector.as_mut());
+        assert_eq!(recording.value(NAME, &["thermal"]), Some(1024.0));
+        assert_eq!(recording.value(NAME, &["machine_check"]), Some(512.0));
     }
 
     #[test]

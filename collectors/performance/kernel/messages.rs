@@ -22,8 +22,8 @@ pub(crate) static KERNEL_MESSAGES: Spec = Spec {
     metrics: &METRICS,
     facts: &[],
     options: &[],
-    // one system call where nothing was said
-    interval_seconds: 1,
+    // one system call where nothing was said; but each class is a sample
+    interval_seconds: 5,
     needs: "CAP_SYSLOG where `kernel.dmesg_restrict` is 1",
     build: |root: SysRoot, _: &Options| Box::new(Messages::new(root)),
 };
@@ -35,7 +35,7 @@ const BOOT_ID: &str = "proc/sys/kernel/random/boot_id";
 /// The kernel: other facilities are what programs wrote into its log.
 const KERNEL_FACILITY: u32 = 0;
 
-/// Records of one run. The largest logs hold some 100,000; what is left waits a second.
+/// Records of one run. The largest logs hold some 100,000; what is left waits for the next.
 const MOST_RECORDS: usize = 8192;
 
 /// Entries of one class that are told within one minute of the kernel's clock: a dying disk says thousands.
