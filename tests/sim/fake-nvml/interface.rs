@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::state::{
-    INSUFFICIENT_SIZE, INVALID_ARGUMENT, NOT_SUPPORTED, Return, SUCCESS, State, TIMEOUT, call,
-    numbers,
+    INSUFFICIENT_SIZE, INVALID_ARGUMENT, NOT_SUPPORTED, Return, STEP, SUCCESS, State, TIMEOUT,
+    call, numbers,
 };
 
 /// A GPU: its index and 1.
@@ -611,8 +611,6 @@ pub unsafe extern "C" fn nvmlEventSetWait_v2(
     out: *mut Event,
     milliseconds: c_uint,
 ) -> Return {
-    /// How often the state is looked at for a new line.
-    const STEP: Duration = Duration::from_millis(20);
     let name = "nvmlEventSetWait_v2";
     let mut state = call(name);
     let end = Instant::now() + Duration::from_millis(u64::from(milliseconds));

@@ -11,6 +11,7 @@
 //! gpu1 nvmlDeviceGetUtilizationRates error 15      # a return code
 //! nvmlDeviceGetFieldValues.164.0 1 26562           # a field value: number, scope; type, value
 //! stall nvmlDeviceGetTemperature 15000             # milliseconds that each call takes
+//! hold nvmlDeviceGetTemperature yes                # each call waits until this line is gone
 //! text nvmlDeviceGetName endless                   # text without its final zero
 //! xid.1 0 79                                       # the first event: of GPU 0, XID 79
 //! ```

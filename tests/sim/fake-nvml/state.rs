@@ -17,6 +17,9 @@ pub(crate) const INSUFFICIENT_SIZE: Return = 7;
 pub(crate) const TIMEOUT: Return = 10;
 const UNKNOWN: Return = 999;
 
+/// How often a call that waits looks at the state again.
+pub(crate) const STEP: Duration = Duration::from_millis(20);
+
 /// What one call sees.
 pub(crate) struct State {
     text: String,
@@ -33,9 +36,14 @@ pub(crate) fn call(function: &str) -> State {
         // nothing can be done about a record that cannot be written; the tests will miss it
         calls.write_all(format!("{function}\n").as_bytes()).ok();
     }
-    let state = State {
-        text: std::fs::read_to_string(folder.join("state")).unwrap_or_default(),
+    let mut state = State {
+        text: String::new(),
     };
+    state.refresh();
+    while state.said(&format!("hold {function}")).is_some() {
+        std::thread::sleep(STEP);
+        state.refresh();
+    }
     let stall = state.said(&format!("stall {function}"));
     if let Some(milliseconds) = stall.and_then(|words| words.parse().ok()) {
         std::thread::sleep(Duration::from_millis(milliseconds));

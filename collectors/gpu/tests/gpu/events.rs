@@ -114,34 +114,49 @@ impl SampleWriter for Announced {
     }
 }
 
-/// Fifteen seconds in one call, compressed: whoever watches the run knows which call it is that does not come back.
+/// A call that does not come back, which no clock decides here: whoever watches the run knows which one it is, and when
+/// it does come back, the run goes on with right values.
 #[test]
 fn a_call_that_stalls_is_named_while_it_does() {
-    const STALL: Duration = Duration::from_millis(1500);
+    const STALLED: &str = "nvmlDeviceGetPowerUsage";
+    const PATIENCE: Duration = Duration::from_secs(60);
     let fake = Fake::new();
-    let stall = format!("stall nvmlDeviceGetPowerUsage {}", STALL.as_millis());
-    fake.say_besides(&stall);
+    fake.say_besides(&format!("hold {STALLED} yes"));
     let mut collector = fake.collector("nvidia_gpu");
     let (sender, receiver) = channel();
-    let running = std::thread::spawn(move || collector.collect(&mut Announced(sender)).is_ok());
-    let mut before = receiver.recv().unwrap();
-    let mut since = Instant::now();
-    let mut stalled = Vec::new();
-    while let Ok(call) = receiver.recv() {
-        if since.elapsed() >= STALL {
-            stalled.push(before);
-        }
-        (before, since) = (call, Instant::now());
+    let running = std::thread::spawn(move || {
+        let outcome = collector.collect(&mut Announced(sender));
+        (collector, outcome.is_ok())
+    });
+    while receiver.recv_timeout(PATIENCE).unwrap() != STALLED {}
+    let begun = Instant::now();
+    while !fake.calls().iter().any(|call| call == STALLED) {
+        assert!(begun.elapsed() < PATIENCE, "{:?}", fake.calls());
+        std::thread::sleep(Duration::from_millis(5));
     }
-    assert!(running.join().unwrap());
-    assert!(
-        stalled
-            .iter()
-            .filter(|call| **call == "nvmlDeviceGetPowerUsage")
-            .count()
-            >= 2,
-        "{stalled:?}"
-    );
+    assert!(receiver.try_recv().is_err() && !running.is_finished());
+    fake.say_besides("");
+    let (mut collector, is_good) = running.join().unwrap();
+    assert!(is_good);
+    let after = run("nvidia_gpu", collector.as_mut());
+    let power = ["0000:17:00.0/power", "GPU power", "0000:17:00.0", "gpu"];
+    assert_eq!(after.value("hw.power", &power), Some(118.25));
+}
+
+/// The same with a clock: the call takes its time, and nothing is lost by it.
+#[test]
+fn a_slow_call_costs_time_alone() {
+    const STALL: Duration = Duration::from_millis(1500);
+    let fake = Fake::new();
+    let whole = run("nvidia_gpu", fake.collector("nvidia_gpu").as_mut()).text();
+    fake.say_besides(&format!(
+        "stall nvmlDeviceGetPowerUsage {}",
+        STALL.as_millis()
+    ));
+    let begun = Instant::now();
+    let slow = run("nvidia_gpu", fake.collector("nvidia_gpu").as_mut()).text();
+    assert!(begun.elapsed() >= STALL * 2, "two GPUs, a call each");
+    assert_eq!(slow, whole);
 }
 
 /// Whatever the library is asked was announced, in that order, so no call can hang without a name.
