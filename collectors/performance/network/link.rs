@@ -201,6 +201,8 @@ impl Interface<'_> {
         let path = self.path("speed");
         let is_hardware = self.root.exists(&self.path("device"));
         let word = match optional(self.root.read_trimmed(&path)) {
+            // in a captured tree, a refusal is an empty file
+            Ok(Some(word)) if word.is_empty() => "-1".to_owned(),
             Ok(Some(word)) => word,
             Ok(None) => return Ok(()),
             Err(error) if error.reason == FailureReason::Io => "-1".to_owned(),

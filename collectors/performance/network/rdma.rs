@@ -290,10 +290,10 @@ impl Port<'_> {
     fn write(&self, out: &mut dyn SampleWriter) {
         for (metric, file) in [(STATE, "state"), (PHYSICAL_STATE, "phys_state")] {
             let path = self.path(file);
-            if let Some(text) = noted(self.root.read_optional_trimmed(&path), out) {
-                if let Err(error) = self.write_numbered(metric, &path, &text, out) {
-                    write_absent(error, metric, &self.labels, out);
-                }
+            if let Some(text) = noted(self.root.read_optional_trimmed(&path), out)
+                && let Err(error) = self.write_numbered(metric, &path, &text, out)
+            {
+                write_absent(error, metric, &self.labels, out);
             }
         }
         let path = self.path("rate");

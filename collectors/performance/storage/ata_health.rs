@@ -15,7 +15,9 @@ use glasshouse_sysfs::{DeviceRequest, Spec, SysRoot, WorkerSpec, malformed, rati
 
 use super::ata_smart::{Attribute, KNOWN, attributes, failing, life_left, temperature, thresholds};
 use super::drive_labels::{ENDURANCE, NEEDS, TEMPERATURE, has_hwmon};
-use crate::parts::{HARDWARE_ID, HARDWARE_NAME, counter, hardware_id, names, state, write_state};
+use crate::parts::{
+    HARDWARE_ID, HARDWARE_NAME, counter, hardware_id, names, noted, state, write_state,
+};
 
 pub(crate) static ATA_HEALTH: WorkerSpec = WorkerSpec {
     spec: Spec {
@@ -136,7 +138,7 @@ impl Collector for AtaHealth {
 impl AtaHealth {
     fn is_ata(&self, name: &str, out: &mut dyn SampleWriter) -> bool {
         let path = format!("{DIRECTORY}/{name}/device/vendor");
-        crate::parts::noted(self.root.read_optional_trimmed(&path), out).as_deref() == Some("ATA")
+        noted(self.root.read_optional_trimmed(&path), out).as_deref() == Some("ATA")
     }
 
     fn sleeps(&self, name: &str) -> bool {
@@ -164,7 +166,7 @@ impl AtaHealth {
         let disk = Disk { id: &id, name };
         disk.write_attributes(&data, limits.as_deref(), out);
         let model = format!("{DIRECTORY}/{name}/device/model");
-        let model = crate::parts::noted(self.root.read_optional_trimmed(&model), out);
+        let model = noted(self.root.read_optional_trimmed(&model), out);
         if let Some(left) = model.and_then(|model| life_left(&model, &data)) {
             const PERCENT: u32 = 100;
             let used = ratio(u64::from(100_u8.saturating_sub(left)), PERCENT);
@@ -237,11 +239,8 @@ impl Disk<'_> {
                 out.sample(NORMALIZED, &labels, value);
             }
             let limit = limits.and_then(|limits| limits.iter().find(|(id, _)| *id == attribute.id));
-            match limit {
-                Some((_, limit @ 1..)) => {
-                    write_state(FAILING, &labels, failing(attribute, *limit), out);
-                }
-                _ => {}
+            if let Some((_, limit @ 1..)) = limit {
+                write_state(FAILING, &labels, failing(attribute, *limit), out);
             }
         }
     }

@@ -95,8 +95,8 @@ impl Collector for Scsi {
         let mut present = false;
         for name in names(&self.root, DIRECTORY)? {
             let device = format!("{DIRECTORY}/{name}/device");
-            // this file tells SCSI devices from the rest
-            if !self.root.exists(&format!("{device}/iodone_cnt")) {
+            // this file tells SCSI devices from the rest, and the name disks from drives for media
+            if !name.starts_with("sd") || !self.root.exists(&format!("{device}/iodone_cnt")) {
                 continue;
             }
             present = true;
