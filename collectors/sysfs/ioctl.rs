@@ -308,23 +308,10 @@ fn ata_command(request: DeviceRequest) -> [u8; 16] {
         READ_DATA
     };
     let [middle, high] = SMART_KEY;
+    // the command, then feature, count, address, device, command of the disk
+    let (pass, pio, block) = (PASS_THROUGH_16, PIO_DATA_IN, ONE_BLOCK_FROM_DISK);
     [
-        PASS_THROUGH_16,
-        PIO_DATA_IN,
-        ONE_BLOCK_FROM_DISK,
-        0,
-        feature,
-        0,
-        1,
-        0,
-        0,
-        0,
-        middle,
-        0,
-        high,
-        0,
-        SMART,
-        0,
+        pass, pio, block, 0, feature, 0, 1, 0, 0, 0, middle, 0, high, 0, SMART, 0,
     ]
 }
 
