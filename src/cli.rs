@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use glasshouse_core::condition::Severity;
+use glasshouse_core::log::LogSource;
 use glasshouse_core::worker::Worker;
 
 use crate::logging::DEFAULT_LEVEL;
@@ -74,6 +76,10 @@ pub(crate) enum Command {
     Collect(Collect),
     /// Print values of one metric from the store
     Query(Query),
+    /// Print what is wrong, worst first; ends with 1 where something is open
+    Events(Events),
+    /// Print what kernel, BMC and GPU driver wrote into their logs, newest last
+    Logs(Logs),
     /// Look into the store
     Store {
         /// What to look at.
@@ -243,6 +249,55 @@ pub(crate) enum QueryFormat {
     Json,
 }
 
+/// `glasshouse events`.
+#[derive(Args, Debug)]
+pub(crate) struct Events {
+    /// Also what was resolved, newest first
+    #[arg(long, conflicts_with = "follow")]
+    pub(crate) all: bool,
+    /// Go on with each change, looked for each second; ends with 0
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Print JSON, one line an event: {"id", "node", "state", "severity", "cause", "component", "source", "detail",
+    /// "first_seen", "last_seen", "resolved", "evidence", "next_step"}
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `glasshouse logs`.
+#[derive(Args, Debug)]
+pub(crate) struct Logs {
+    /// Only entries of this source; may be given several times
+    #[arg(long, value_name = "sel|redfish|kernel|gpu", value_parser = parse_source)]
+    pub(crate) source: Vec<LogSource>,
+    /// Only entries at least this severe
+    #[arg(long, value_name = "info|warning|critical", default_value = "info", value_parser = parse_severity)]
+    pub(crate) severity: Severity,
+    /// Start: RFC 3339, or back from now as in `-1h`; an entry counts by when it happened and by when it was heard
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "-24h",
+        allow_hyphen_values = true
+    )]
+    pub(crate) from: String,
+    /// End: RFC 3339, `now`, or back from now as in `-10m`
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "now",
+        allow_hyphen_values = true
+    )]
+    pub(crate) to: String,
+    /// Entries at most; the newest are kept
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) most: usize,
+    /// Print JSON, one line an entry: {"at", "heard", "source", "origin", "id", "severity", "code", "component", "text",
+    /// "raw"}
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// `glasshouse store …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreCommand {
@@ -369,6 +424,14 @@ fn parse_worker(text: &str) -> Result<Worker, String> {
         let words: Vec<&str> = words.collect();
         format!("known: {}", words.join(", "))
     })
+}
+
+fn parse_source(text: &str) -> Result<LogSource, String> {
+    LogSource::parse(text).ok_or_else(|| "write sel, redfish, kernel or gpu".to_owned())
+}
+
+fn parse_severity(text: &str) -> Result<Severity, String> {
+    Severity::parse(text).ok_or_else(|| "write info, warning or critical".to_owned())
 }
 
 fn parse_label(text: &str) -> Result<(String, String), String> {

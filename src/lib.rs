@@ -55,7 +55,7 @@ fn run(line: &CommandLine) -> Result<Exit, Failure> {
 
 fn dispatch(global: &Global, command: &Command) -> Result<Exit, Failure> {
     use crate::commands::{
-        audit, check, collect, collectors, generate, mcp, policy, query, small, store,
+        audit, check, collect, collectors, events, generate, logs, mcp, policy, query, small, store,
     };
 
     match command {
@@ -70,6 +70,8 @@ fn dispatch(global: &Global, command: &Command) -> Result<Exit, Failure> {
         Command::Check(arguments) => check::run(global, arguments),
         Command::Collect(arguments) => collect::run(global, arguments),
         Command::Query(arguments) => query::run(global, arguments),
+        Command::Events(arguments) => events::run(global, arguments),
+        Command::Logs(arguments) => logs::run(global, arguments),
         Command::Store {
             command: StoreCommand::Stat { json },
         } => store::run(global, *json),
