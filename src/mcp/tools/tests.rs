@@ -495,3 +495,61 @@ fn the_manifest_fits_a_model() {
 fn the_manifest_is_reviewed() {
     insta::assert_json_snapshot!(manifest());
 }
+
+/// A device that hangs: its series is stale, then absent with the reason, then good again, in each tool.
+#[test]
+fn good_stale_absent_and_good_again() {
+    use glasshouse_core::failure::FailureReason;
+    use glasshouse_core::metric::MetricKind::Gauge;
+    use glasshouse_core::sample::{Quality, Sample, Value as SampleValue};
+
+    let fake = Fake::new();
+    let series = crate::fakes::one("hw.fan.speed", "rpm", Gauge, &[("hw.id", "fan0")], |_| {
+        900.0
+    });
+    *fake.series.lock().unwrap() = vec![series];
+    let shown = |fake| {
+        let snapshot = readings(fake, "hw.fan.speed").remove(0);
+        let health = answer(fake, "telemetry_health", &json!({}));
+        let stale = health.structured["stale"]["rows"].clone();
+        (
+            snapshot.1,
+            snapshot.2,
+            stale[0][1].clone(),
+            stale[0][2].clone(),
+        )
+    };
+    let good = (json!(900), "good".to_owned(), Value::Null, Value::Null);
+    assert_eq!(shown(&fake), good);
+    fake.advance(60);
+    assert_eq!(
+        shown(&fake),
+        (json!(900), "stale".to_owned(), json!("stale"), Value::Null)
+    );
+    let say = |value: Option<f64>| {
+        let mut all = fake.series.lock().unwrap();
+        let at = all[0].1.last().unwrap().at;
+        all[0].1.push(Sample {
+            at: at.after(std::time::Duration::from_secs(60)),
+            value: value.map(SampleValue::F64),
+            quality: if value.is_some() {
+                Quality::Good
+            } else {
+                Quality::Absent(FailureReason::Timeout)
+            },
+        });
+    };
+    say(None);
+    let absent = (
+        Value::Null,
+        "absent: timeout".to_owned(),
+        json!("absent"),
+        json!("timeout"),
+    );
+    assert_eq!(shown(&fake), absent);
+    // it does not become the old value again by waiting
+    fake.advance(60);
+    assert_eq!(shown(&fake), absent);
+    say(Some(900.0));
+    assert_eq!(shown(&fake), good);
+}

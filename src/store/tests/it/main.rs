@@ -1,6 +1,8 @@
 //! The store from outside: one binary, so that it links once.
 
 #[cfg(test)]
+mod absent;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod crash;
