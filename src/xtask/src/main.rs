@@ -10,7 +10,7 @@ mod project;
 mod test;
 mod up;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -62,6 +62,9 @@ enum Fixtures {
         /// The folder to make; it must not exist or be empty
         #[arg(long, value_name = "DIR")]
         output: PathBuf,
+        /// Record the tree below this folder instead of this machine
+        #[arg(long, value_name = "DIR", default_value = "/")]
+        root: PathBuf,
         /// Run the collectors over both, and print what the capture lost
         #[arg(long)]
         compare: bool,
@@ -87,11 +90,19 @@ fn main() -> anyhow::Result<()> {
         } => test::run(&arguments, !no_install),
         Task::Gen { check } => generate::run(check),
         Task::Fixtures {
-            what: Fixtures::Capture { output, compare },
-        } if compare => fixtures::capture_and_compare(&output),
-        Task::Fixtures {
-            what: Fixtures::Capture { output, .. },
-        } => fixtures::capture(Path::new("/"), &output),
+            what:
+                Fixtures::Capture {
+                    output,
+                    root,
+                    compare,
+                },
+        } => {
+            fixtures::capture(&root, &output)?;
+            if compare {
+                fixtures::compare(&root, &output)?;
+            }
+            Ok(())
+        }
         Task::Bench {
             what: Bench::Footprint { seconds },
         } => footprint::run(seconds),
