@@ -7,6 +7,7 @@ use glasshouse_core::reader::{Aggregation, Budget, RangeQuery};
 use serde_json::json;
 
 use super::*;
+use crate::answer::Rendered;
 use crate::fakes::{Fake, NOW, principal};
 
 const HEALTH: &str = "node-health/telemetry:read+inventory:read";
