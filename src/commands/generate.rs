@@ -1,5 +1,8 @@
 //! Files of the checkout that are made from the same data as the program: reference config, documents, man pages.
 
+mod read_only;
+pub(crate) mod signals;
+
 use std::fs;
 use std::path::Path;
 
@@ -33,6 +36,8 @@ pub(crate) fn run(root: &Path) -> Result<Exit, Failure> {
         ("packaging/probe.toml", probe),
         ("packaging/glasshouse.toml", main),
         ("docs/metrics.md", metrics()),
+        ("docs/read-only.md", read_only::document()),
+        ("docs/signals.md", signals::document()),
         ("collectors/README.md", collectors()),
     ];
     for (path, text) in files {
@@ -78,7 +83,14 @@ fn metrics() -> String {
                 spec.name(),
                 show_interval(spec.default_interval())
             );
-            section(&mut text, &heading, spec.summary(), spec.metrics());
+            let mut summary = spec.summary().to_owned();
+            if let Some(worker) = spec.worker() {
+                summary.push_str(&format!(" Runs in the worker `{}`.", worker.word()));
+            }
+            if !spec.needs().is_empty() {
+                summary.push_str(&format!(" Needs {}.", spec.needs()));
+            }
+            section(&mut text, &heading, &summary, spec.metrics());
             if !spec.facts().is_empty() {
                 text.push_str("\nFacts:\n\n");
             }
@@ -145,7 +157,7 @@ fn collectors() -> String {
          [docs/adding-a-collector.md](../docs/adding-a-collector.md).\n",
     );
     for (family, collectors) in families() {
-        text.push_str(&format!("\n## {}\n\n| collector | reads | every | needs | metrics |\n| --- | --- | --- | --- | --- |\n",
+        text.push_str(&format!("\n## {}\n\n| collector | reads | every | runs in | needs | metrics |\n| --- | --- | --- | --- | --- | --- |\n",
             capital(family)));
         collectors.iter().for_each(|spec| line(&mut text, *spec));
     }
@@ -157,8 +169,12 @@ fn line(text: &mut String, spec: &dyn CollectorSpec) {
         "" => "nothing",
         needs => needs,
     };
+    let place = spec.worker().map_or_else(
+        || "probe".to_owned(),
+        |worker| format!("worker `{}`", worker.word()),
+    );
     text.push_str(&format!(
-        "| `{}` | {} | {} | {needs} | {} |\n",
+        "| `{}` | {} | {} | {place} | {needs} | {} |\n",
         spec.name(),
         spec.summary(),
         show_interval(spec.default_interval()),

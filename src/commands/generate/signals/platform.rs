@@ -1,0 +1,183 @@
+//! Signals of faults of memory, processors and buses.
+
+use super::By::{Condition, Fact, Log, Metric, NotAvailable};
+use super::{Fault, fault, signal};
+
+/// Needs the kernel's tracing, which takes a writer.
+const TRACEPOINTS: &str = "tracepoints are switched on by writing, and nothing here writes";
+
+pub(super) static FAULTS: &[Fault] = &[
+    fault(
+        "10",
+        "DRAM corrected-error growth",
+        &[
+            signal(
+                "errors of each module",
+                &[Metric("system.memory.linux.edac.errors")],
+            ),
+            signal(
+                "threshold interrupts and polls",
+                &[Metric("system.linux.trouble_interrupts")],
+            ),
+            signal(
+                "memory events of the BMC",
+                &[Log("sel 0Ch/*"), Log("redfish *")],
+            ),
+            signal(
+                "each error with its address (`ras:mc_event`)",
+                &[NotAvailable(TRACEPOINTS), Log("kernel edac_corrected")],
+            ),
+        ],
+    ),
+    fault(
+        "11",
+        "Uncorrectable error, machine check",
+        &[
+            signal(
+                "uncorrected errors",
+                &[Metric("system.memory.linux.edac.errors")],
+            ),
+            signal(
+                "machine-check messages and interrupts",
+                &[
+                    Log("kernel machine_check"),
+                    Log("kernel firmware_error"),
+                    Log("kernel edac_uncorrected"),
+                    Metric("system.linux.trouble_interrupts"),
+                ],
+            ),
+            signal(
+                "taint",
+                &[Metric("system.linux.kernel.taint"), Fact("os.kernel.taint")],
+            ),
+            signal(
+                "processor and bus events of the BMC",
+                &[Log("sel 07h/*"), Log("sel 13h/*")],
+            ),
+            signal(
+                "records of the kernel that died",
+                &[Metric("system.linux.kernel.crash_records")],
+            ),
+        ],
+    ),
+    fault(
+        "12",
+        "Memory missing or slow",
+        &[
+            signal(
+                "size, speed, speed as set of each module",
+                &[
+                    Fact("hw.size"),
+                    Fact("hw.memory.speed"),
+                    Fact("hw.memory.speed.configured"),
+                    Fact("hw.memory.slots.used"),
+                ],
+            ),
+            signal(
+                "memory that the kernel has",
+                &[
+                    Fact("host.memory.size"),
+                    Metric("system.memory.limit"),
+                    Metric("system.memory.linux.numa.usage"),
+                ],
+            ),
+            signal(
+                "bandwidth by resctrl",
+                &[Metric("system.memory.linux.bandwidth.io")],
+            ),
+            signal(
+                "bandwidth by the memory controller's own counters",
+                &[NotAvailable(
+                    "perf events of the uncore are opened by a system call that configures counters",
+                )],
+            ),
+        ],
+    ),
+    fault(
+        "13",
+        "CPU clock stuck low",
+        &[
+            signal(
+                "clock now, base, highest",
+                &[
+                    Metric("system.cpu.frequency"),
+                    Metric("system.cpu.linux.frequency.limit"),
+                    Fact("host.cpu.frequency.base"),
+                    Fact("host.cpu.frequency.max"),
+                ],
+            ),
+            signal(
+                "clock delivered, by APERF and MPERF",
+                &[
+                    Metric("system.cpu.linux.frequency.delivered.ratio"),
+                    Metric("system.cpu.linux.frequency.average"),
+                ],
+            ),
+            signal(
+                "why the clock is limited (PROCHOT)",
+                &[Metric("system.cpu.linux.limited")],
+            ),
+            signal(
+                "governor, turbo",
+                &[
+                    Fact("host.cpu.frequency.governor"),
+                    Fact("host.cpu.turbo"),
+                    Metric("system.cpu.linux.turbo"),
+                ],
+            ),
+        ],
+    ),
+    fault(
+        "14",
+        "PCIe link down-trained or noisy",
+        &[
+            signal(
+                "speed and width, now and at most",
+                &[
+                    Metric("hw.pcie.link.speed"),
+                    Metric("hw.pcie.link.speed.limit"),
+                    Metric("hw.pcie.link.width"),
+                    Metric("hw.pcie.link.width.limit"),
+                ],
+            ),
+            signal(
+                "errors",
+                &[
+                    Metric("hw.pcie.errors"),
+                    Metric("hw.pcie.error.causes"),
+                    Metric("hw.pcie.root_port.errors"),
+                    Log("kernel aer_uncorrected"),
+                ],
+            ),
+            signal(
+                "link and replays as the GPU sees them",
+                &[
+                    Metric("hw.gpu.pcie.generation"),
+                    Metric("hw.gpu.pcie.width"),
+                    Metric("hw.gpu.pcie.replay"),
+                ],
+            ),
+            signal("bus events of the BMC", &[Log("sel 13h/*")]),
+        ],
+    ),
+    fault(
+        "15",
+        "Device lost",
+        &[
+            signal(
+                "inventory of the bus",
+                &[
+                    Metric("hw.pcie.devices"),
+                    Fact("pci.inventory.hash"),
+                    Fact("pci.id"),
+                ],
+            ),
+            signal("GPU lost", &[Condition("gpu.lost"), Log("kernel gpu_lost")]),
+            signal(
+                "state of NVMe controllers",
+                &[Metric("hw.physical_disk.nvme.state")],
+            ),
+            signal("driver of each device", &[Fact("hw.driver")]),
+        ],
+    ),
+];
