@@ -215,7 +215,7 @@ impl Listed<'_> {
             CollectorState::Good => "nothing of this kind was found".to_owned(),
             CollectorState::Disabled => "switched off in the config".to_owned(),
             CollectorState::Partial(_) => format!("nothing of this kind was found; {detail}"),
-            CollectorState::Absent | CollectorState::Failed(_) => detail.to_string(),
+            CollectorState::Absent | CollectorState::Failed(_) => detail,
         }
     }
 }
