@@ -1,7 +1,11 @@
-//! An identity provider for tests: it publishes metadata and keys, signs whatever it is asked to, and answers
+//! Stand-ins for what tests cannot have: an identity provider, and BMCs ([`ipmi`], [`redfish`]).
+//!
+//! The provider publishes metadata and keys, signs whatever it is asked to, and answers
 //! introspection. It issues tokens that no honest issuer would, which is what it is for.
 
+pub mod ipmi;
 mod provider;
+pub mod redfish;
 mod token;
 
 pub use provider::{IdentityProvider, RESOURCE_SERVER_ID, RESOURCE_SERVER_SECRET};

@@ -164,10 +164,23 @@ impl Known {
         self.has_looked_up = false;
         // mandatory, so it is the sign of life
         let device = DeviceId::decode(&asking.ask(&Request::GetDeviceId, out)?)?;
-        self.write_facts(device, place, out);
-        if work == Work::Sign {
-            return Ok(());
+        if work == Work::Everything {
+            self.run_everything(device, place, others_sum, asking, out)?;
         }
+        // facts that a run does not state are over
+        self.write_facts(device, place, out);
+        self.parts.write(place, out);
+        Ok(())
+    }
+
+    fn run_everything(
+        &mut self,
+        device: DeviceId,
+        place: &Place,
+        others_sum: bool,
+        asking: &mut Asking<'_>,
+        out: &mut dyn SampleWriter,
+    ) -> Result<(), AskError> {
         let looked_up = self.look_up(device, place, asking, out);
         part(looked_up, asking, out)?;
         self.read_sensors(asking, out)?;
@@ -182,7 +195,6 @@ impl Known {
             let read = self.parts.read_next(asking, out);
             part(read, asking, out)?;
         }
-        self.parts.write(place, out);
         self.runs += 1;
         Ok(())
     }

@@ -18,8 +18,9 @@ use super::transport::{IpmiTransport, Reply, TransportError};
 /// Requests of one session, levelling and closing it included: its sequence numbers are 0 to 63, each used once.
 const MOST_REQUESTS: u8 = 60;
 
-/// Times that a request is asked, each in a session of its own: datagrams get lost.
-const TRIES: usize = 2;
+/// Times that a request is asked, each in a session of its own: datagrams get lost. A BMC that was silent is asked
+/// once until it answers: what it has not read waits for it, and would fill its sessions when it comes back.
+const TRIES: usize = 3;
 
 /// The most bytes of a password by the specification.
 const MOST_PASSWORD_BYTES: usize = 20;
@@ -29,11 +30,13 @@ pub(crate) type Password = Box<dyn Fn() -> Result<String, CollectError> + Send>;
 
 /// A BMC over the network.
 pub(crate) struct Lan {
-    pub(crate) address: SocketAddr,
-    pub(crate) username: String,
-    pub(crate) password: Password,
-    pub(crate) level: Level,
+    address: SocketAddr,
+    username: String,
+    password: Password,
+    level: Level,
     pub(crate) session: Option<Session>,
+    /// Whether the last request was not answered at all.
+    was_silent: bool,
 }
 
 /// How much a session may; asking needs no more than `User` on a BMC that follows the specification.
@@ -82,6 +85,7 @@ impl Lan {
             password,
             level,
             session: None,
+            was_silent: false,
         }
     }
 
@@ -114,17 +118,7 @@ impl Lan {
             .timeout(deadline)
             .retries(1)
             .build()
-            .map_err(|error| match error {
-                Error::Timeout => TransportError::Timeout {
-                    request: "a session",
-                    after: deadline,
-                },
-                Error::Io(source) => TransportError::Io {
-                    request: "a session",
-                    source,
-                },
-                other => login(other.to_string()),
-            })?;
+            .map_err(|error| opening(deadline, error))?;
         let mut session = Session {
             client,
             requests: 0,
@@ -193,11 +187,15 @@ impl IpmiTransport for Lan {
         if target.address != BMC_ADDRESS || target.lun != 0 {
             return Err(TransportError::Unreachable);
         }
+        let most = if self.was_silent { 1 } else { TRIES };
         let mut tries = 1;
         loop {
             match self.try_once(request, deadline) {
-                Err(error) if error.is_silence() && tries < TRIES => tries += 1,
-                outcome => return outcome,
+                Err(error) if error.is_silence() && tries < most => tries += 1,
+                outcome => {
+                    self.was_silent = matches!(&outcome, Err(error) if error.is_silence());
+                    return outcome;
+                }
             }
         }
     }
@@ -231,6 +229,20 @@ impl fmt::Debug for Lan {
 /// Waits no longer than one request. A BMC that does not answer forgets the session by itself after a minute.
 fn close(client: &BlockingClient) {
     client.close_session().ok();
+}
+
+/// What the crate says where the account is unknown, or its first answer carries no proof: the answer is short.
+const NO_PROOF: &str = "RAKP message 2 payload too short";
+
+fn opening(after: Duration, error: Error) -> TransportError {
+    match error {
+        // a datagram that belongs to an earlier session
+        Error::Protocol(what) if what != NO_PROOF => wrong("a session", after, error),
+        Error::Timeout | Error::Io(_) => wrong("a session", after, error),
+        other => TransportError::Login {
+            detail: format!("{other}: look at name, password and privilege of the account"),
+        },
+    }
 }
 
 fn wrong(request: &'static str, after: Duration, error: Error) -> TransportError {

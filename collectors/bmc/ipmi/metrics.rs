@@ -30,6 +30,8 @@ pub(crate) static METRICS: [MetricDefinition; 27] = [
     SENSOR_READING,
     SENSOR_RATIO,
     MetricDefinition {
+        // as OpenTelemetry has its `hw.status`: a series for each state, added up over parts
+        kind: MetricKind::UpDownCounter,
         value: ValueType::U64,
         ..gauge(
             "hw.sensor.state",

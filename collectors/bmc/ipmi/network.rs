@@ -21,7 +21,7 @@ use super::relay::run_all;
 /// The port of IPMI over the network.
 const PORT: u16 = 623;
 
-/// How long one datagram is waited for; each request is asked twice.
+/// How long one datagram is waited for; each request is asked up to three times.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// The most BMCs: each has a thread of its own while it is asked.

@@ -48,8 +48,6 @@ pub enum Request {
     GetFruInventoryAreaInfo(u8),
     /// Some of it: device, offset, count.
     ReadFruData(u8, u16, u8),
-    /// Does DCMI manage power here?
-    GetDcmiCapabilities,
     /// What does the machine draw?
     GetPowerReading,
     /// What may it draw?
@@ -107,7 +105,7 @@ const GROUP_EXTENSION: u8 = 0x2c;
 pub const BMC_ADDRESS: u8 = 0x20;
 
 /// Every request, in the order of the enumeration.
-pub static ALLOWED: [Allowed; 21] = [
+pub static ALLOWED: [Allowed; 20] = [
     allowed(APPLICATION, 0x01, "Get Device ID"),
     allowed(APPLICATION, 0x04, "Get Self Test Results"),
     allowed(APPLICATION, 0x25, "Get Watchdog Timer"),
@@ -126,7 +124,6 @@ pub static ALLOWED: [Allowed; 21] = [
     allowed(STORAGE, 0x48, "Get SEL Time"),
     allowed(STORAGE, 0x10, "Get FRU Inventory Area Info"),
     allowed(STORAGE, 0x11, "Read FRU Data"),
-    allowed(GROUP_EXTENSION, 0x01, "DCMI Get Capabilities Info"),
     allowed(GROUP_EXTENSION, 0x02, "DCMI Get Power Reading"),
     allowed(GROUP_EXTENSION, 0x03, "DCMI Get Power Limit"),
 ];
@@ -161,7 +158,6 @@ impl Request {
             sel_time,
             fru_info,
             fru_data,
-            dcmi_capabilities,
             power_reading,
             power_limit,
         ] = &ALLOWED;
@@ -184,7 +180,6 @@ impl Request {
             Self::GetSelTime => sel_time,
             Self::GetFruInventoryAreaInfo(_) => fru_info,
             Self::ReadFruData(..) => fru_data,
-            Self::GetDcmiCapabilities => dcmi_capabilities,
             Self::GetPowerReading => power_reading,
             Self::GetPowerLimit => power_limit,
         }
@@ -235,7 +230,6 @@ impl Request {
                 let [low, high] = offset.to_le_bytes();
                 vec![device, low, high, count]
             }
-            Self::GetDcmiCapabilities => vec![dcmi::GROUP, 1],
             Self::GetPowerReading => vec![dcmi::GROUP, 1, 0, 0],
             Self::GetPowerLimit => vec![dcmi::GROUP, 0, 0],
             Self::GetDeviceSdrInfo => vec![1],

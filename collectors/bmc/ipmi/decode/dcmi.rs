@@ -72,16 +72,6 @@ impl PowerLimit {
     }
 }
 
-/// Whether the BMC manages power, from the data of a reply to Get DCMI Capabilities Info, parameter 1.
-///
-/// # Errors
-/// [`DecodeError`] where it is short or not DCMI's.
-pub fn has_power_management(data: &[u8]) -> Result<bool, DecodeError> {
-    let data = dcmi("a reply to Get DCMI Capabilities Info", data)?;
-    // version, revision, reserved, then optional platform capabilities
-    Ok(data.byte(5)? & 1 != 0)
-}
-
 fn dcmi<'b>(what: &'static str, data: &'b [u8]) -> Result<Bytes<'b>, DecodeError> {
     let data = Bytes::new(what, data);
     match data.byte(0)? {
@@ -133,12 +123,5 @@ mod tests {
         let limit = PowerLimit::decode(&reply).unwrap();
         assert_eq!((limit.action, limit.watts), (0x11, 800));
         assert_eq!(limit.correction_milliseconds, 1000);
-    }
-
-    #[test]
-    fn capabilities_say_whether_power_is_managed() {
-        assert_eq!(has_power_management(&[0xdc, 1, 5, 2, 0, 1, 0]), Ok(true));
-        assert_eq!(has_power_management(&[0xdc, 1, 5, 2, 0, 0, 0]), Ok(false));
-        assert!(has_power_management(&[0xdc, 1, 5]).is_err());
     }
 }

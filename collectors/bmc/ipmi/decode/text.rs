@@ -113,7 +113,7 @@ mod tests {
             ("6-bit", 0x83, &[0x29, 0xdc, 0xa6], "IPMI"),
             ("6-bit, blank at the end", 0x83, &[0x91, 0x64, 0x03], "12V"),
             ("BCD plus", 0x43, &[0x12, 0xb3, 0x4c], "12-34."),
-            ("Unicode", 0x04, &[0xa9, 0x6e, 0xa6, 0x5e], "温度"),
+            ("Unicode", 0x04, &[0x29, 0x6e, 0xa6, 0x5e], "温度"),
             ("Unicode that is ASCII", 0x03, b"Fan", "Fan"),
             ("longer than the record", 0xdf, b"VBAT", "VBAT"),
         ];
