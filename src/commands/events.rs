@@ -289,14 +289,18 @@ mod tests {
         };
         let history = History(vec![over.clone()]);
         let mut known = BTreeMap::new();
-        let mut told = |open: &[Event]| changes(&mut known, open, &history);
+        let mut told = |open: &[&Event]| {
+            let open: Vec<Event> = open.iter().copied().cloned().collect();
+            changes(&mut known, &open, &history)
+        };
+        let list = |event: &Event| vec![event.clone()];
         let (one, two) = (event(1, Severity::Warning), event(2, Severity::Info));
-        assert_eq!(told(&[one.clone()]), [one.clone()]);
-        assert_eq!(told(&[one.clone()]), []);
-        assert_eq!(told(&[one, two.clone()]), [two.clone()]);
+        assert_eq!(told(&[&one]), list(&one));
+        assert_eq!(told(&[&one]), []);
+        assert_eq!(told(&[&one, &two]), list(&two));
         let worse = event(1, Severity::Critical);
-        assert_eq!(told(&[worse.clone(), two.clone()]), [worse]);
-        assert_eq!(told(&[two]), [over]);
+        assert_eq!(told(&[&worse, &two]), list(&worse));
+        assert_eq!(told(&[&two]), list(&over));
         // not in the history, for whatever reason
         let gone = told(&[]);
         assert!(gone.len() == 1 && gone[0].resolved.is_some(), "{gone:?}");
