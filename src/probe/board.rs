@@ -226,7 +226,7 @@ impl Slot {
             return;
         }
         let mut inner = self.lock();
-        let is_new = inner.state != status.state || inner.last_run != status.last_run;
+        let is_new = inner.state != status.state || (has_run && inner.last_run != status.last_run);
         let more = status.failures.saturating_sub(inner.worker_failures);
         inner.worker_failures = status.failures;
         inner.failures = inner.failures.saturating_add(more);

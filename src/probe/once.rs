@@ -63,8 +63,17 @@ pub fn collect_once(root: &Path, planned: &[Planned]) -> Vec<CollectedOnce> {
         run: RUN,
         ..Tempo::default()
     };
+    collect_within(root, planned, &tempo)
+}
+
+/// The same with other deadlines.
+pub(crate) fn collect_within(
+    root: &Path,
+    planned: &[Planned],
+    tempo: &Tempo,
+) -> Vec<CollectedOnce> {
     let numbers = Numbers::new();
-    let start = |planned: &Planned| Run::start(root, planned, &tempo, numbers.clone());
+    let start = |planned: &Planned| Run::start(root, planned, tempo, numbers.clone());
     let elsewhere: Vec<Option<Run>> = planned
         .iter()
         .map(|planned| planned.spec.worker().map(|_| start(planned)))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use glasshouse_core::failure::FailureReason;
 use glasshouse_core::reader::CollectorStatus;
-use glasshouse_core::sample::Value;
+use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::Timestamp;
 use glasshouse_wire::{Batch, FrameReader, Step};
 use rustix::fs::{CWD, Mode, mkfifoat};
@@ -146,7 +146,7 @@ fn definitions_come_before_their_use_and_nothing_is_missing() {
     });
     assert_eq!(
         (own.state, own.series, own.interval),
-        (CollectorState::Good, 2 * 3 + 2, hurry().status)
+        (CollectorState::Good, 2 * 3 + 3, hurry().status)
     );
     assert_eq!(probe.reader.counts().resyncs, 0);
     probe.stop();
@@ -296,4 +296,111 @@ fn a_single_run_gives_samples_facts_and_status() {
     assert_eq!(all[0].samples[0].series.metric, "test.whole");
     assert_eq!(all[0].facts[0].value.raw(), "same");
     assert!(all[1].samples.is_empty() && all[2].samples.is_empty());
+}
+
+#[test]
+fn a_call_that_does_not_come_back_is_named_and_its_series_are_absent() {
+    use crate::testing::{CALLS, LET_CALL_GO};
+
+    let tempo = Tempo {
+        deadline: (Duration::from_millis(300), Duration::from_millis(300)),
+        stall: Duration::from_secs(1),
+        ..hurry()
+    };
+    let mut probe = Running::start(&[&COUNTS, &CALLS], tempo);
+    let absent = Quality::Absent(FailureReason::Timeout);
+    let wrong = |message: &Message| match message {
+        Message::Conditions {
+            collector,
+            conditions,
+        } if collector == "calls" => Some(conditions.clone()),
+        _ => None,
+    };
+    let (mut detail, mut blanked, mut count) = (String::new(), false, 0);
+    // the condition comes last, a while after the rest
+    let condition = probe.until(|message| {
+        count += u32::from(batch_of(message, "counts").is_some());
+        blanked |= batch_of(message, "calls").is_some_and(|batch| batch.samples[0].2 == absent);
+        if let Some(status) = status_of(message, "calls")
+            && matches!(status.state, CollectorState::Failed(_))
+        {
+            status.detail.raw().clone_into(&mut detail);
+        }
+        wrong(message).filter(|conditions| !conditions.is_empty())
+    });
+    assert!(
+        detail.starts_with("`fake_call` has not answered"),
+        "{detail}"
+    );
+    assert!(blanked, "what is known of it is absent");
+    assert_eq!(condition[0].cause, "collector.stalled");
+    assert!(condition[0].detail.raw().contains("fake_call"));
+    assert!(count > 5, "others go on: {count}");
+    LET_CALL_GO.store(true, Ordering::Relaxed);
+    let mut is_back = false;
+    probe.until(|message| {
+        is_back |= batch_of(message, "calls").is_some_and(|batch| batch.samples[0].1.is_some());
+        wrong(message).filter(Vec::is_empty)
+    });
+    assert!(is_back || probe.until(|message| batch_of(message, "calls").map(|_| true)));
+    probe.stop();
+}
+
+#[test]
+fn a_worker_ends_itself_when_a_call_does_not_come_back() {
+    use crate::testing::WEDGED;
+
+    let folder = TempDir::new().unwrap();
+    let frames: PathBuf = folder.path().join("frames");
+    mkfifoat(CWD, &frames, Mode::from_raw_mode(0o600)).unwrap();
+    let mut fifo = File::options()
+        .read(true)
+        .write(true)
+        .open(&frames)
+        .unwrap();
+    let settings = ProbeSettings {
+        root: "/".into(),
+        frames: frames.clone(),
+        collectors: vec![planned(&WEDGED)],
+        workers: Vec::new(),
+        tempo: Tempo {
+            deadline: (Duration::from_millis(200), Duration::from_millis(200)),
+            ..hurry()
+        },
+    };
+    let output = crate::Output::Fifo(frames);
+    let ended = run_worker(settings, output, Arc::new(AtomicBool::new(false)));
+    assert!(
+        matches!(&ended, Err(ProbeError::Hung { collector: "wedged", detail }) if detail.contains("wedged_call")),
+        "{ended:?}"
+    );
+    let mut reader = FrameReader::new();
+    loop {
+        if let Step::Frame(frame) = reader.next_frame(&mut fifo).unwrap()
+            && let Message::Status(all) = frame.message().unwrap()
+            && all[0].state == CollectorState::Failed(FailureReason::Timeout)
+        {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_single_run_does_not_wait_for_ever() {
+    use crate::testing::WEDGED;
+
+    let all = crate::once::collect_within(
+        "/".as_ref(),
+        &[planned(&WEDGED), planned(&COUNTS)],
+        &Tempo {
+            deadline: (Duration::from_millis(200), Duration::from_millis(200)),
+            ..hurry()
+        },
+    );
+    assert_eq!(
+        all[0].status.state,
+        CollectorState::Failed(FailureReason::Timeout)
+    );
+    assert!(all[0].status.detail.raw().contains("wedged_call"));
+    assert_eq!(all[1].status.state, CollectorState::Good);
 }

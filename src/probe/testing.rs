@@ -143,6 +143,45 @@ pub(crate) static HANGS: FakeSpec = FakeSpec {
     },
 };
 
+/// Makes a call in its second run that does not come back before it is let go.
+pub(crate) static CALLS: FakeSpec = FakeSpec {
+    name: "calls",
+    worker: None,
+    act: |run, out| {
+        out.sample(&METRICS[0], &["calls"], Value::U64(run));
+        if run == 2 {
+            out.calling("short");
+            out.calling("fake_call");
+            while !LET_CALL_GO.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        Ok(Presence::Present)
+    },
+};
+
+/// Lets the call of `CALLS` go.
+pub(crate) static LET_CALL_GO: AtomicBool = AtomicBool::new(false);
+
+/// Makes a call at once that never comes back.
+pub(crate) static WEDGED: FakeSpec = FakeSpec {
+    name: "wedged",
+    worker: Some(Worker::Gpu),
+    act: |_, out| {
+        out.calling("wedged_call");
+        loop {
+            std::thread::park();
+        }
+    },
+};
+
+/// What nobody runs in these tests: its worker is a script.
+pub(crate) static ELSEWHERE: FakeSpec = FakeSpec {
+    name: "elsewhere",
+    worker: Some(Worker::Gpu),
+    act: |_, _| Ok(Presence::Present),
+};
+
 /// Panics in its second run.
 pub(crate) static PANICS: FakeSpec = FakeSpec {
     name: "panics",
