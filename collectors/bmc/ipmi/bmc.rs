@@ -1,5 +1,6 @@
 //! One BMC and one run over it: what is asked, in which order, and what is left out once it does not answer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -208,10 +209,14 @@ impl Known {
         out: &mut dyn SampleWriter,
     ) -> Result<(), AskError> {
         if let Some(inventory) = self.repository.changed(device, asking, out)? {
-            self.watched = inventory
+            let watched = inventory
                 .sensors
                 .iter()
-                .filter_map(|sensor| Watched::new(sensor, place))
+                .filter_map(|sensor| Watched::new(sensor, place));
+            // repositories with a record twice exist
+            let mut ids = BTreeSet::new();
+            self.watched = watched
+                .filter(|watched| ids.insert(watched.id().to_owned()))
                 .collect();
             self.sensors = inventory.sensors;
             self.parts.look_up(&inventory.parts);

@@ -77,6 +77,11 @@ impl Watched {
         })
     }
 
+    /// Its `hw.id`.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     pub(crate) const fn address(&self) -> SensorAddress {
         SensorAddress {
             owner: self.sensor.owner,

@@ -49,6 +49,21 @@ const DEBIAN: &[DebianPackage] = &[
         why: "for the Python client",
     },
     DebianPackage {
+        package: "openipmi",
+        provides: "ipmi_sim",
+        why: "for a BMC that speaks IPMI",
+    },
+    DebianPackage {
+        package: "ipmitool",
+        provides: "ipmitool",
+        why: "to compare what a BMC says with",
+    },
+    DebianPackage {
+        package: "gcc",
+        provides: "cc",
+        why: "for the power readings of that BMC",
+    },
+    DebianPackage {
         package: "npm",
         provides: "npm",
         why: "for the JavaScript clients",

@@ -384,11 +384,14 @@ pub fn inventory() -> Vec<u8> {
         [vec![0xc0 | length], text.as_bytes().to_vec()].concat()
     };
     let area = |head: &[u8], fields: &[&str]| {
-        let mut area = [&[1, 0], head].concat();
-        fields.iter().for_each(|text| area.extend(field(text)));
-        area.push(0xc1);
-        area.resize((area.len() + 1).next_multiple_of(8) - 1, 0);
-        area[1] = u8::try_from((area.len() + 1) / 8).unwrap_or(0);
+        let mut body = head.to_vec();
+        fields.iter().for_each(|text| body.extend(field(text)));
+        body.push(0xc1);
+        // version and length before, the sum behind
+        let length = (body.len() + 3).next_multiple_of(8);
+        body.resize(length - 3, 0);
+        let mut area = vec![1, u8::try_from(length / 8).unwrap_or(0)];
+        area.extend(body);
         area.push(checksum(&area));
         area
     };

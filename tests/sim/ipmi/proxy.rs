@@ -14,8 +14,8 @@ pub enum Fate {
     Pass,
     /// It never arrives.
     Lose,
-    /// It arrives, and once more with the next reply, before that.
-    Double,
+    /// It arrives, and once more after as many further requests, before the reply to the last of them.
+    Double(u64),
     /// It arrives after so long, wherever the client listens by then.
     Delay(Duration),
     /// It waits until as many requests have come after it, and arrives before the reply to the last of them.
@@ -122,7 +122,9 @@ impl<F: FnMut(u64) -> Fate> Network<F> {
         if let Ok((length, from)) = self.client_side.recv_from(&mut buffer) {
             self.client = Some(from);
             self.requests += 1;
-            self.bmc_side.send(&buffer[..length]).ok();
+            self.bmc_side
+                .send(buffer.get(..length).unwrap_or_default())
+                .ok();
             happened = true;
         }
         self.release(|held| matches!(held, Held::Until(when) if *when <= Instant::now()));
@@ -130,7 +132,7 @@ impl<F: FnMut(u64) -> Fate> Network<F> {
             let number = self.replies.fetch_add(1, Ordering::Relaxed);
             let requests = self.requests;
             self.release(|held| matches!(held, Held::UntilRequest(count) if *count <= requests));
-            self.reply(number, &buffer[..length]);
+            self.reply(number, buffer.get(..length).unwrap_or_default());
             happened = true;
         }
         happened
@@ -143,9 +145,9 @@ impl<F: FnMut(u64) -> Fate> Network<F> {
                 return;
             }
             Fate::Lose => return,
-            Fate::Double => {
+            Fate::Double(requests) => {
                 self.send(reply);
-                Held::UntilRequest(self.requests + 1)
+                Held::UntilRequest(self.requests + requests)
             }
             Fate::Delay(by) => Held::Until(Instant::now() + by),
             Fate::HoldFor(requests) => Held::UntilRequest(self.requests + requests),

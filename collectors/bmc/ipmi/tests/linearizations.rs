@@ -44,8 +44,9 @@ fn raw_bytes_are_numbers_in_each_format() {
 
 #[test]
 fn factors_have_their_signs() {
+    type Signed = (i16, i16, i8, i8);
     // six bytes as in a record, and M, B, K1, K2
-    let cases: [([u8; 6], (i16, i16, i8, i8)); 8] = [
+    let cases: [([u8; 6], Signed); 8] = [
         ([1, 0, 0, 0, 0, 0], (1, 0, 0, 0)),
         ([0xff, 0x40, 0, 0, 0, 0], (511, 0, 0, 0)),
         ([0xff, 0xc0, 0, 0, 0, 0], (-1, 0, 0, 0)),

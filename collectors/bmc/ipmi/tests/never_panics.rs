@@ -132,8 +132,8 @@ proptest! {
     #[test]
     fn inventories_with_right_sums_make_nothing_panic(bytes in prop::collection::vec(any::<u8>(), 8..200)) {
         let mut bytes = bytes;
-        for at in 2..6 {
-            bytes[at] %= 26;
+        for at in &mut bytes[2..6] {
+            *at %= 26;
         }
         decode_all(&with_sums(bytes));
     }

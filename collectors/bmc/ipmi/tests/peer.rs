@@ -14,7 +14,7 @@ use crate::ipmi::bmc::Bmc;
 use crate::ipmi::lan::{Lan, Level};
 use crate::ipmi::place::Place;
 
-pub(super) const DEADLINE: Duration = Duration::from_secs(2);
+const DEADLINE: Duration = Duration::from_secs(2);
 
 fn bmc(simulated: &Simulated, deadline: Duration) -> Bmc {
     let (user, password) = ADMINISTRATOR;
@@ -32,6 +32,18 @@ fn run(bmc: &mut Bmc) -> Recording {
     let mut recording = Recording::empty();
     recording.outcome = bmc.run(&mut recording);
     recording
+}
+
+/// Everything that has a value now and does not change by itself, as the network tells it.
+pub(super) fn over_the_network(simulated: &Simulated) -> BTreeMap<String, f64> {
+    let recording = run(&mut bmc(simulated, DEADLINE));
+    let samples = recording
+        .samples
+        .iter()
+        .filter(|sample| !sample.metric.name.starts_with("hw.bmc."));
+    samples
+        .filter_map(|sample| Some((sample.name(), sample.value.ok().map(Value::as_f64)?)))
+        .collect()
 }
 
 /// Values of one metric family by the number of the sensor in `hw.id`, with the last label.
@@ -218,7 +230,7 @@ fn every_log_entry_is_as_ipmitool_says() {
             "{line} {text}"
         );
         assert!(
-            text.contains(&format!("{}", columns[5].to_ascii_lowercase())),
+            text.contains(&columns[5].to_ascii_lowercase()),
             "{line} {text}"
         );
         let [hour, minute, second] = columns[2]

@@ -163,6 +163,9 @@ fn a_run_says_everything_that_the_bmc_has() {
 #[test]
 fn one_series_is_written_once_and_as_it_is_declared() {
     let mut bench = Bench::new();
+    // a repository that has a record twice
+    let again = bench.fake.now().records[3].clone();
+    bench.fake.now().records.push(again);
     let recording = bench.run();
     let names: Vec<String> = recording
         .samples
