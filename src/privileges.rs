@@ -45,8 +45,8 @@ pub(crate) enum Keep {
     Nothing,
     /// Reading files of other users: RAPL counters, DMI serial numbers.
     ReadAnyFile,
-    /// Asking drives for their own records: the kernel lets administrators alone send commands, and the nodes of
-    /// drives are root's (NVMe) or those of a group that could write them (SCSI).
+    /// Asking drives and network modules for their own records: the kernel lets administrators alone send such
+    /// commands, and the nodes of drives are root's (NVMe) or those of a group that could write them (SCSI).
     AskDrives,
 }
 
@@ -66,7 +66,10 @@ impl Keep {
             Self::Nothing => CapabilitySet::empty(),
             Self::ReadAnyFile => CapabilitySet::DAC_READ_SEARCH,
             Self::AskDrives => {
-                CapabilitySet::DAC_READ_SEARCH | CapabilitySet::SYS_ADMIN | CapabilitySet::SYS_RAWIO
+                CapabilitySet::DAC_READ_SEARCH
+                    | CapabilitySet::SYS_ADMIN
+                    | CapabilitySet::SYS_RAWIO
+                    | CapabilitySet::NET_ADMIN
             }
         }
     }

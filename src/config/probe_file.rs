@@ -67,7 +67,6 @@ static DRIVES_FRAMES: Key = Key::with_default(
 /// The workers that stand apart, each with its key.
 static WORKERS: [(Worker, &Key); 2] =
     [(Worker::Bmc, &BMC_FRAMES), (Worker::Drives, &DRIVES_FRAMES)];
-static ENABLED: Key = Key::with_default("enabled", Kind::Switch, "true", "Whether it runs.");
 
 /// Reads `probe.toml` and its drop-ins.
 ///
@@ -103,7 +102,7 @@ pub(crate) fn sections(collectors: &[&'static dyn CollectorSpec]) -> Vec<Section
         ),
     ];
     for spec in collectors {
-        let mut keys = vec![ENABLED.clone(), interval_key(*spec)];
+        let mut keys = vec![enabled_key(*spec), interval_key(*spec)];
         keys.extend(option_keys(spec.options()));
         sections.push(Section {
             path: vec!["collectors", spec.name()],
@@ -157,10 +156,20 @@ fn build_collector(spec: &'static dyn CollectorSpec, table: Table<'_>) -> Collec
     let options = build_options(spec.options(), table);
     CollectorConfig {
         spec,
-        enabled: table.is_on(&ENABLED),
+        enabled: table.is_on(&enabled_key(spec)),
         interval,
         options,
     }
+}
+
+fn enabled_key(spec: &dyn CollectorSpec) -> Key {
+    // asking drives takes more rights than anybody should have to give unasked
+    let default = if spec.worker() == Some(Worker::Drives) {
+        "false"
+    } else {
+        "true"
+    };
+    Key::with_default("enabled", Kind::Switch, default, "Whether it runs.")
 }
 
 fn build_options(definitions: &'static [OptionDefinition], table: Table<'_>) -> Options {

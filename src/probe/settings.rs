@@ -108,7 +108,7 @@ impl Default for Tempo {
             silence: Duration::from_secs(30),
             look: Duration::from_secs(60),
             restart: (Duration::from_secs(1), Duration::from_secs(60)),
-            reap: Duration::from_secs(2),
+            reap: Duration::from_secs(1),
         }
     }
 }

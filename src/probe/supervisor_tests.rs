@@ -368,7 +368,7 @@ fn a_worker_ends_itself_when_a_call_does_not_come_back() {
             ..hurry()
         },
     };
-    let output = crate::Output::Fifo(frames);
+    let output = Output::Fifo(frames);
     let ended = run_worker(settings, output, Arc::new(AtomicBool::new(false)));
     assert!(
         matches!(&ended, Err(ProbeError::Hung { collector: "wedged", detail }) if detail.contains("wedged_call")),

@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::Context as _;
+use glasshouse_core::worker::Worker;
 
 use crate::exit::Failure;
 use crate::privileges::Account;
@@ -11,17 +12,21 @@ use crate::privileges::Account;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Accounts {
     pub(crate) probe: Account,
+    pub(crate) bmc: Account,
+    pub(crate) drives: Account,
     pub(crate) node: Account,
     pub(crate) serve: Account,
     pub(crate) authd: Account,
 }
 
 /// Numbers for names that this machine does not know: above what distributions give to people and services, below what
-/// systemd takes for dynamic users' containers. 64802 is kept for `glasshouse-bmc`.
+/// systemd takes for dynamic users' containers.
 const PROBE: u32 = 64801;
+const BMC: u32 = 64802;
 const NODE: u32 = 64803;
 const SERVE: u32 = 64804;
 const AUTHD: u32 = 64805;
+const DRIVES: u32 = 64806;
 
 impl Accounts {
     /// Looks the users up by name, and takes numbers for those that the machine does not know.
@@ -39,10 +44,23 @@ impl Accounts {
     fn from_users(users: &str) -> Result<Self, Failure> {
         Ok(Self {
             probe: find(users, "glasshouse-probe", PROBE)?,
+            bmc: find(users, "glasshouse-bmc", BMC)?,
+            drives: find(users, "glasshouse-drives", DRIVES)?,
             node: find(users, "glasshouse-node", NODE)?,
             serve: find(users, "glasshouse-serve", SERVE)?,
             authd: find(users, "glasshouse-authd", AUTHD)?,
         })
+    }
+}
+
+impl Accounts {
+    /// The user of a worker that stands apart; the others have the probe's.
+    pub(crate) const fn worker(&self, worker: Worker) -> Account {
+        match worker {
+            Worker::Bmc => self.bmc,
+            Worker::Drives => self.drives,
+            Worker::Gpu | Worker::Ipmi => self.probe,
+        }
     }
 }
 

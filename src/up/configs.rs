@@ -6,15 +6,20 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::Path;
 
 use anyhow::Context as _;
+use glasshouse_core::worker::Worker;
 use rustix::fs::OFlags;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::accounts::Accounts;
 use super::ports::Ports;
 use super::secrets;
-use super::state::{State, open_flags};
+use super::state::{APART, State, open_flags, worker_frames};
+use crate::config::layers;
+use crate::config::probe_file::{self, ProbeConfig};
 use crate::exit::Failure;
+use crate::places::config_failure;
 use crate::privileges::Account;
+use crate::registry;
 
 /// Who can sign in.
 pub(crate) const USER: &str = "operator";
@@ -78,7 +83,12 @@ pub(crate) fn write(
 }
 
 fn probe(state: &State) -> Value {
-    json!({ "frames": state.path("run/frames") })
+    let workers = APART.iter().map(|worker| {
+        let frames = state.path(&worker_frames(*worker));
+        (worker.word().to_owned(), json!(frames))
+    });
+    let workers: Map<String, Value> = workers.collect();
+    json!({ "frames": state.path("run/frames"), "workers": workers })
 }
 
 fn node(state: &State) -> Value {
@@ -133,10 +143,107 @@ fn authorization(state: &State, ports: &Ports, setup: &Setup) -> Value {
     })
 }
 
+/// The name under which what the caller of `up` says about the probe stands among the drop-ins. It comes last.
+const GIVEN: &str = "zz-given-to-up.toml";
+
+/// Layers what the caller says about the probe over its config.
+pub(crate) fn give_to_probe(
+    state: &State,
+    given: Option<&Path>,
+    accounts: Option<&Accounts>,
+) -> Result<(), Failure> {
+    let reader = accounts.map(|all| all.probe);
+    let drop_ins = state.path("run/probe.d");
+    let place = drop_ins.join(GIVEN);
+    let Some(given) = given else {
+        return remove(&place);
+    };
+    // said with the caller's own path, before a copy of it is what is wrong
+    probe_file::load(given, &registry::collectors()).map_err(config_failure)?;
+    let text = read(given)?;
+    make_folder(&drop_ins)?;
+    write_file(&place, &text, reader)
+}
+
+/// What the probe reads, for a worker that has a user of its own: a copy of the config and of its drop-ins.
+pub(crate) fn copy_for_worker(
+    state: &State,
+    worker: Worker,
+    accounts: Option<&Accounts>,
+) -> Result<(), Failure> {
+    let reader = accounts.map(|all| all.worker(worker));
+    let probe = state.path("run/probe.toml");
+    let copy = state.path(&format!("run/{}.toml", worker_role(worker)));
+    write_file(&copy, &read(&probe)?, reader)?;
+    let folder = copy.with_extension("d");
+    let wanted = layers::drop_ins(&probe).map_err(config_failure)?;
+    for stale in layers::drop_ins(&copy).map_err(config_failure)? {
+        remove(&stale)?;
+    }
+    for drop_in in wanted {
+        make_folder(&folder)?;
+        if let Some(name) = drop_in.file_name() {
+            write_file(&folder.join(name), &read(&drop_in)?, reader)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the probe will read.
+pub(crate) fn load_probe(state: &State) -> Result<ProbeConfig, Failure> {
+    let path = state.path("run/probe.toml");
+    probe_file::load(&path, &registry::collectors()).map_err(config_failure)
+}
+
+/// The name of a worker that the supervisor starts, in its log and its config.
+pub(crate) const fn worker_role(worker: Worker) -> &'static str {
+    match worker {
+        Worker::Gpu => "probe-gpu",
+        Worker::Ipmi => "probe-ipmi",
+        Worker::Bmc => "probe-bmc",
+        Worker::Drives => "probe-drives",
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .with_context(|| format!("failed to read `{}`", path.display()))
+        .map_err(Failure::environment)
+}
+
+fn remove(path: &Path) -> Result<(), Failure> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error)
+            .with_context(|| format!("failed to remove `{}`", path.display()))
+            .map_err(Failure::environment),
+        _ => Ok(()),
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), Failure> {
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error)
+            .with_context(|| format!("failed to make `{}`", path.display()))
+            .map_err(Failure::environment),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a config that root owns and one role can read.
 fn write_config(path: &Path, config: &Value, reader: Option<Account>) -> Result<(), Failure> {
+    let text = toml::to_string(config)
+        .with_context(|| format!("failed to write `{}`", path.display()))
+        .map_err(Failure::environment)?;
+    let text = format!(
+        "# Written by `glasshouse up` at each start; put changes into {}/*.toml.\n{text}",
+        path.with_extension("d").display()
+    );
+    write_file(path, &text, reader)
+}
+
+/// Writes a file that root owns and one role can read.
+fn write_file(path: &Path, text: &str, reader: Option<Account>) -> Result<(), Failure> {
     let written = || -> anyhow::Result<()> {
-        let text = toml::to_string(config)?;
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -144,11 +251,6 @@ fn write_config(path: &Path, config: &Value, reader: Option<Account>) -> Result<
             .mode(0o600)
             .custom_flags(open_flags(OFlags::NOFOLLOW))
             .open(path)?;
-        writeln!(
-            file,
-            "# Written by `glasshouse up` at each start; put changes into {}/*.toml.",
-            path.with_extension("d").display()
-        )?;
         file.write_all(text.as_bytes())?;
         if let Some(reader) = reader {
             fchown(&file, None, Some(reader.gid))?;

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod configs;
+mod devices;
 mod holder;
 mod log_lines;
 mod ports;
@@ -18,13 +19,15 @@ mod supervise;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use glasshouse_core::collector::Presence;
+use glasshouse_core::worker::Worker;
 use rustix::process::geteuid;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::accounts::Accounts;
 use self::ports::Ports;
 use self::ready::Readiness;
-use self::state::State;
+use self::state::{APART, State};
 use self::supervise::Supervisor;
 use crate::cli::{Global, Up};
 use crate::exit::{Exit, Failure};
@@ -40,7 +43,7 @@ pub(crate) fn run(global: &Global, arguments: &Up) -> Result<Exit, Failure> {
         let error =
             anyhow::anyhow!("`up` writes the config of its roles itself and takes no `--config`");
         return Err(Failure::usage(error).help(
-            "run the roles one by one with `--config`, or put drop-ins into the folders run/*.d of the state folder",
+            "run the roles one by one with `--config`, name a file for the probe with `--probe-config`, or put drop-ins into the folders run/*.d of the state folder",
         ));
     }
     let accounts = if geteuid().is_root() {
@@ -71,7 +74,9 @@ async fn supervise(
     let mut interrupt = listen_for(SignalKind::interrupt())?;
     let mut hang_up = listen_for(SignalKind::hangup())?;
     let setup = configs::write(&state, &ports, accounts.as_ref())?;
-    let roles = supervise::commands(&state, &ports, accounts.as_ref(), &global.log)?;
+    configs::give_to_probe(&state, arguments.probe_config.as_deref(), accounts.as_ref())?;
+    let workers = wanted_workers(&state, accounts.as_ref())?;
+    let roles = supervise::commands(&state, &ports, accounts.as_ref(), &workers, &global.log)?;
     let readiness = Readiness::new(&state, &ports);
     let mut supervisor = Supervisor::start(roles);
     let outcome = tokio::select! {
@@ -103,6 +108,25 @@ async fn supervise(
     }
     supervisor.stop().await;
     ended
+}
+
+/// The workers that have something to read and have to be started here, with their configs.
+fn wanted_workers(state: &State, accounts: Option<&Accounts>) -> Result<Vec<Worker>, Failure> {
+    let config = configs::load_probe(state)?;
+    let mut wanted = Vec::new();
+    for worker in APART {
+        let is_wanted = config.collectors.iter().any(|collector| {
+            let spec = collector.spec;
+            collector.enabled
+                && spec.worker() == Some(*worker)
+                && spec.look(&config.root, &collector.options) == Presence::Present
+        });
+        if is_wanted {
+            configs::copy_for_worker(state, *worker, accounts)?;
+            wanted.push(*worker);
+        }
+    }
+    Ok(wanted)
 }
 
 fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {

@@ -9,6 +9,7 @@ use std::os::unix::fs::{
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use glasshouse_core::worker::Worker;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, mkfifoat};
 
 use super::accounts::Accounts;
@@ -22,6 +23,8 @@ pub(crate) struct State {
     _lock: File,
     /// Held open so that what the probe wrote survives a restart of the node.
     _frames: File,
+    /// The same for what the workers wrote.
+    _workers: Vec<File>,
 }
 
 /// A folder in the state folder: name, mode, owner and group where the roles have users of their own.
@@ -87,6 +90,14 @@ static PARTS: &[Part] = &[
     },
 ];
 
+/// The workers that the supervisor starts, because each has a user of its own.
+pub(crate) const APART: &[Worker] = &[Worker::Bmc, Worker::Drives];
+
+/// The FIFO of such a worker, below the state folder.
+pub(crate) fn worker_frames(worker: Worker) -> String {
+    format!("run/workers/{}", worker.word())
+}
+
 impl State {
     /// Makes the folder and its parts where they are missing.
     pub(crate) fn prepare(folder: &Path, accounts: Option<&Accounts>) -> Result<Self, Failure> {
@@ -95,7 +106,7 @@ impl State {
             refuse_closed(folder, accounts)?;
             refuse_shared(folder)?;
         }
-        for (name, mode) in [("run", 0o755), ("secrets", 0o711)] {
+        for (name, mode) in [("run", 0o755), ("run/workers", 0o755), ("secrets", 0o711)] {
             make_plain(&folder.join(name), mode)?;
         }
         if accounts.is_some() {
@@ -107,11 +118,19 @@ impl State {
             let owner = accounts.map(part.owner);
             make_owned(&folder.join(part.name), part.mode, owner)?;
         }
-        let frames = make_link(&folder.join("run/frames"), accounts)?;
+        let ends = accounts.map(|all| (all.node, all.probe));
+        let frames = make_link(&folder.join("run/frames"), ends)?;
+        let mut workers = Vec::new();
+        for worker in APART {
+            let ends = accounts.map(|all| (all.probe, all.worker(*worker)));
+            let path = folder.join(worker_frames(*worker));
+            workers.push(make_link(&path, ends)?);
+        }
         Ok(Self {
             folder: folder.to_owned(),
             _lock: lock,
             _frames: frames,
+            _workers: workers,
         })
     }
 
@@ -157,6 +176,8 @@ fn refuse_closed(folder: &Path, accounts: &Accounts) -> Result<(), Failure> {
     let real = fs::canonicalize(folder).map_err(|error| failed("resolve", folder, error))?;
     let all = [
         accounts.probe,
+        accounts.bmc,
+        accounts.drives,
         accounts.node,
         accounts.serve,
         accounts.authd,
@@ -290,8 +311,8 @@ fn lock(path: &Path, folder: &Path) -> Result<File, Failure> {
     Ok(file)
 }
 
-/// The link: the node reads, the probe writes, nobody else does either.
-fn make_link(path: &Path, accounts: Option<&Accounts>) -> Result<File, Failure> {
+/// A link: one role reads, the group of another writes, nobody else does either.
+fn make_link(path: &Path, ends: Option<(Account, Account)>) -> Result<File, Failure> {
     match mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => {}
         Err(error) => return Err(failed("make", path, error.into())),
@@ -301,11 +322,11 @@ fn make_link(path: &Path, accounts: Option<&Accounts>) -> Result<File, Failure> 
         let error = anyhow::anyhow!("`{}` is not a FIFO", path.display());
         return Err(Failure::environment(error).help("remove it"));
     }
-    if let Some(accounts) = accounts {
-        chown(path, Some(accounts.node.uid), Some(accounts.probe.gid))
+    if let Some((reader, writer)) = ends {
+        chown(path, Some(reader.uid), Some(writer.gid))
             .map_err(|error| failed("give away", path, error))?;
     }
-    let mode = if accounts.is_some() { 0o620 } else { 0o600 };
+    let mode = if ends.is_some() { 0o620 } else { 0o600 };
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
         .map_err(|error| failed("set the mode of", path, error))?;
     OpenOptions::new()

@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use glasshouse_core::worker::Worker;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
@@ -14,6 +16,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::accounts::Accounts;
+use super::configs::worker_role;
+use super::devices;
 use super::log_lines;
 use super::ports::Ports;
 use super::state::State;
@@ -38,6 +42,8 @@ pub(crate) struct RoleCommand {
     name: &'static str,
     arguments: Vec<OsString>,
     listener: Option<TcpListener>,
+    /// It may end whenever a device hangs, and is no reason to give up.
+    is_worker: bool,
 }
 
 /// The commands of the roles, in the order in which they are stopped: first who is asked, then who reads, then who
@@ -46,6 +52,7 @@ pub(crate) fn commands(
     state: &State,
     ports: &Ports,
     accounts: Option<&Accounts>,
+    workers: &[Worker],
     log: &str,
 ) -> Result<Vec<RoleCommand>, Failure> {
     let duplicate = |listener: &TcpListener| listener.try_clone().map_err(Failure::environment);
@@ -71,9 +78,14 @@ pub(crate) fn commands(
             name,
             arguments,
             listener,
+            is_worker: false,
         }
     };
-    Ok(vec![
+    let mut probe = command("probe", accounts.map(|all| all.probe), None);
+    if accounts.is_some() {
+        probe.arguments.extend(group_arguments());
+    }
+    let mut commands = vec![
         command(
             "serve",
             accounts.map(|all| all.serve),
@@ -84,9 +96,35 @@ pub(crate) fn commands(
             accounts.map(|all| all.authd),
             Some(duplicate(&ports.authd)?),
         ),
-        command("probe", accounts.map(|all| all.probe), None),
-        command("node", accounts.map(|all| all.node), None),
-    ])
+    ];
+    commands.extend(workers.iter().map(|worker| {
+        let account = accounts.map(|all| all.worker(*worker));
+        let mut command = command(worker_role(*worker), account, None);
+        command.be_worker(*worker);
+        command
+    }));
+    commands.push(probe);
+    commands.push(command("node", accounts.map(|all| all.node), None));
+    Ok(commands)
+}
+
+impl RoleCommand {
+    /// Makes the command that of a worker, whose role is the probe's.
+    fn be_worker(&mut self, worker: Worker) {
+        self.is_worker = true;
+        self.arguments
+            .splice(..1, ["probe".into(), worker.word().into()]);
+    }
+}
+
+/// The groups of devices that the probe's children ask.
+fn group_arguments() -> Vec<OsString> {
+    let groups = devices::groups(Path::new("/dev"));
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
+    vec!["--groups".into(), groups.join(",").into()]
 }
 
 /// What the keeper of a role is told.
@@ -186,11 +224,13 @@ async fn keep(role: RoleCommand, mut wish: watch::Receiver<Wish>, deaths: mpsc::
                         wait = FIRST_WAIT;
                     }
                     tracing::warn!(role = role.name, %status, again_in = ?wait, "A role died.");
-                    // a full channel holds an earlier death, which says as much
-                    drop(deaths.try_send(Death {
-                        role: role.name,
-                        status,
-                    }));
+                    if !role.is_worker {
+                        // a full channel holds an earlier death, which says as much
+                        drop(deaths.try_send(Death {
+                            role: role.name,
+                            status,
+                        }));
+                    }
                 }
             },
             Err(error) => {

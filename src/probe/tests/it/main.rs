@@ -1,0 +1,4 @@
+//! What needs a process of its own.
+
+#[cfg(test)]
+mod kills;
