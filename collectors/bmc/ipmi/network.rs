@@ -63,7 +63,7 @@ pub(crate) static IPMI_LAN: WorkerSpec = WorkerSpec {
                 text(
                     "privilege",
                     "user",
-                    "Privilege level of the session: `user`, or `operator` or `administrator` where a BMC tells its power to nobody else.",
+                    "Privilege level of the account, by which some BMCs find it: `user`, or `operator` or `administrator` where a BMC tells its power to nobody else.",
                 ),
             ]),
         }],

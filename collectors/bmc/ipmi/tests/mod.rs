@@ -8,6 +8,7 @@ mod never_panics;
 mod peer;
 mod records;
 mod runs;
+mod several;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
