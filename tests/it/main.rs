@@ -19,6 +19,8 @@ mod eight_steps;
 #[cfg(test)]
 mod floors;
 #[cfg(test)]
+mod hanging;
+#[cfg(test)]
 mod policy_schema;
 #[cfg(test)]
 mod refusals;

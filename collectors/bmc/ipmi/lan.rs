@@ -7,7 +7,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use glasshouse_core::failure::CollectError;
 use ipmi::{BlockingClient, Error, PrivilegeLevel};
@@ -21,6 +21,11 @@ const MOST_REQUESTS: u8 = 60;
 /// Times that a request is asked, each in a session of its own: datagrams get lost. A BMC that was silent is asked
 /// once until it answers: what it has not read waits for it, and would fill its sessions when it comes back.
 const TRIES: usize = 3;
+
+/// A request is not asked again once this long has gone into it. A silent BMC costs the wait for an answer and the wait
+/// for the session's end, 4 s: less than the shortest deadline of a run (5 s), behind which this process would count as
+/// hanging and be ended although it is the BMC that hangs.
+const PATIENCE: Duration = Duration::from_millis(2500);
 
 /// The most bytes of a password by the specification.
 const MOST_PASSWORD_BYTES: usize = 20;
@@ -189,9 +194,14 @@ impl IpmiTransport for Lan {
         }
         let most = if self.was_silent { 1 } else { TRIES };
         let mut tries = 1;
+        let begun = Instant::now();
         loop {
             match self.try_once(request, deadline) {
-                Err(error) if error.is_silence() && tries < most => tries += 1,
+                Err(error)
+                    if error.is_silence() && tries < most && begun.elapsed() < PATIENCE =>
+                {
+                    tries += 1;
+                }
                 outcome => {
                     self.was_silent = matches!(&outcome, Err(error) if error.is_silence());
                     return outcome;

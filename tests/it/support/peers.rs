@@ -68,7 +68,8 @@ fn present(there: bool, name: &str, make: impl FnOnce() -> Command) -> Option<Co
     None
 }
 
-fn are_required() -> bool {
+/// Whether a peer that is missing is a failure.
+pub(crate) fn are_required() -> bool {
     match std::env::var("GLASSHOUSE_PEERS").as_deref() {
         Ok("required") => true,
         Ok("optional") => false,

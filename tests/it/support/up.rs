@@ -1,4 +1,5 @@
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -21,12 +22,22 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With a file over the config of the probe.
+    pub(crate) fn start_with_probe(config: &Path) -> Self {
+        Self::start_with(&["--probe-config".as_ref(), config.as_os_str()])
+    }
+
+    fn start_with(arguments: &[&OsStr]) -> Self {
         let folder = Folder::new();
         let state = folder.join("state");
         let running = Running::start(
             Command::new(GLASSHOUSE)
                 .args(["up", "--json", "--listen", "127.0.0.1:0", "--state-dir"])
-                .arg(&state),
+                .arg(&state)
+                .args(arguments),
         );
         let line = running.line();
         let ready = serde_json::from_str(&line)
