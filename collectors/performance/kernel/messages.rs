@@ -15,6 +15,7 @@ use glasshouse_sysfs::{Record, RecordFile, Spec, SysRoot, malformed};
 
 use super::patterns::{self, Pattern};
 use super::record::{self, KernelRecord};
+use super::subject;
 
 pub(crate) static KERNEL_MESSAGES: Spec = Spec {
     name: "kernel_messages",
@@ -262,8 +263,8 @@ impl Boot {
             id: Untrusted::new(&format!("{}:{}", self.id, record.sequence)),
             at: self.started.map(|started| started.after(since_boot)),
             severity: pattern.severity,
-            code: Untrusted::new(&patterns::code(pattern, &record.text)),
-            component: Untrusted::new(patterns::component(&record.text)),
+            code: Untrusted::new(&subject::code(pattern, &record.text)),
+            component: Untrusted::new(subject::component(&record.text)),
             text: Untrusted::new(&record.text),
             raw: Vec::new(),
         }

@@ -14,6 +14,7 @@ mod processes;
 mod record;
 mod state;
 mod stuck;
+mod subject;
 mod tables;
 
 use glasshouse_core::collector::CollectorSpec;

@@ -7,13 +7,15 @@
 use glasshouse_core::condition::Severity;
 use glasshouse_core::condition::Severity::{Critical, Info, Warning};
 
+use super::subject::is_address;
+
 /// A class of messages, and how to know them.
 #[derive(Debug)]
 pub(super) struct Pattern {
     /// The word for the class: label and code.
     pub(super) class: &'static str,
     pub(super) severity: Severity,
-    /// One of these begins the message.
+    /// One of these begins the message, or what follows the device of a driver that speaks.
     starts: &'static [&'static str],
     /// All of these stand in it, in any case of letters.
     holds: &'static [&'static str],
@@ -26,7 +28,7 @@ pub(super) struct Pattern {
 pub(super) enum Number {
     /// There is none.
     None,
-    /// Behind the address in parentheses: `Xid (PCI:0000:3b:00): 79, …`.
+    /// Behind the address in parentheses: `Xid (PCI:0000:3b:00): 79, …`, and without `PCI:` in old drivers.
     BehindAddress,
 }
 
@@ -50,7 +52,7 @@ pub(super) static PATTERNS: &[Pattern] = &[
     // GPUs
     Pattern {
         number: Number::BehindAddress,
-        ..pattern("xid", Warning, &["NVRM: Xid (PCI:"], &["): "])
+        ..pattern("xid", Warning, &["NVRM: Xid ("], &["): "])
     },
     Pattern {
         number: Number::BehindAddress,
@@ -63,18 +65,19 @@ pub(super) static PATTERNS: &[Pattern] = &[
         &["NVRM: "],
         &["rpc", "timeout"],
     ),
+    // `rpcRecvPoll timedout`
     pattern(
         "gpu_firmware_timeout",
         Critical,
         &["NVRM: "],
-        &["timeout waiting for rpc"],
+        &["rpc", "timedout"],
     ),
     pattern("gpu_reset", Warning, &["amdgpu "], &["gpu reset"]),
     pattern(
         "gpu_hang",
         Warning,
         &["amdgpu ", "[drm:amdgpu_job_timedout"],
-        &["timeout"],
+        &["ring ", " timeout"],
     ),
     // the kernel itself
     pattern("panic", Critical, &["Kernel panic - not syncing"], &[]),
@@ -101,11 +104,12 @@ pub(super) static PATTERNS: &[Pattern] = &[
         &["detected", "stall"],
     ),
     pattern("rcu_stall", Critical, &["rcu: "], &["kthread starved"]),
+    // newer kernels say `blocked in I/O wait for more than`
     pattern(
         "hung_task",
         Warning,
         &["INFO: task "],
-        &[" blocked for more than "],
+        &[" blocked ", " for more than "],
     ),
     pattern(
         "oops",
@@ -113,18 +117,28 @@ pub(super) static PATTERNS: &[Pattern] = &[
         &[
             "BUG: unable to handle",
             "BUG: kernel NULL pointer",
-            "kernel BUG at ",
-            "Oops: ",
-            "Internal error: ",
             "general protection fault",
             "Unable to handle kernel ",
         ],
         &[],
     ),
+    // each is numbered: `Oops: 0002 [#1] SMP`, `Internal error: Oops: 96000004 [#1] SMP`
+    pattern(
+        "oops",
+        Critical,
+        &["Oops: ", "Internal error: "],
+        &["[#", "] "],
+    ),
+    pattern("oops", Critical, &["kernel BUG at "], &[".c:"]),
+    pattern("oops", Critical, &["kernel BUG at "], &[".h:"]),
     pattern(
         "bad_page",
         Critical,
-        &["BUG: Bad page state", "BUG: Bad rss-counter"],
+        &[
+            "BUG: Bad page state",
+            "BUG: Bad page map",
+            "BUG: Bad rss-counter",
+        ],
         &[],
     ),
     pattern("warning", Info, &["WARNING: CPU: ", "WARNING: "], &[" at "]),
@@ -142,8 +156,33 @@ pub(super) static PATTERNS: &[Pattern] = &[
         &["critical temperature reached"],
     ),
     pattern("memory_failure", Critical, &["Memory failure: "], &[]),
-    pattern("edac_uncorrected", Critical, &["EDAC "], &[" ue "]),
-    pattern("edac_corrected", Warning, &["EDAC "], &[" ce "]),
+    // `EDAC MC0: 1 CE memory read error on CPU_SrcID#0…`
+    pattern(
+        "edac_uncorrected",
+        Critical,
+        &["EDAC MC"],
+        &[" ue ", " on "],
+    ),
+    pattern("edac_corrected", Warning, &["EDAC MC"], &[" ce ", " on "]),
+    // an exception, unlike what was found by looking, stopped a processor
+    pattern(
+        "machine_check",
+        Critical,
+        &["mce: [Hardware Error]"],
+        &["machine check exception: "],
+    ),
+    pattern(
+        "machine_check",
+        Critical,
+        &["[Hardware Error]: Uncorrected, "],
+        &[],
+    ),
+    pattern(
+        "machine_check",
+        Critical,
+        &["[Hardware Error]: System Fatal error"],
+        &[],
+    ),
     pattern(
         "machine_check",
         Warning,
@@ -156,42 +195,71 @@ pub(super) static PATTERNS: &[Pattern] = &[
         &["BERT: [Hardware Error]", "BERT: Error records"],
         &[],
     ),
+    // one error is ten such lines; its severity stands in one of them
+    pattern(
+        "firmware_error",
+        Critical,
+        &["{"],
+        &["}[hardware error]", "event severity: fatal"],
+    ),
+    pattern(
+        "firmware_error",
+        Critical,
+        &["{"],
+        &["}[hardware error]", "event severity: recoverable"],
+    ),
     pattern("firmware_error", Warning, &["{"], &["}[hardware error]"]),
+    // the root port says what it received, be it `Uncorrected error received: ` or, since Linux 6.11,
+    // `Uncorrectable error message received from `; the device that sent it adds its details
     pattern(
         "aer_uncorrected",
         Critical,
         &["pcieport "],
-        &["aer:", "uncorrected"],
+        &["aer:", "uncorrect", " received"],
     ),
     pattern(
-        "aer_uncorrected",
-        Critical,
+        "aer_corrected",
+        Info,
         &["pcieport "],
-        &["aer:", "uncorrectable"],
+        &["aer:", "correct", " received"],
     ),
-    pattern("aer_corrected", Info, &["pcieport "], &["aer:", "correct"]),
     pattern(
         "pcie_containment",
         Critical,
         &["pcieport "],
         &["dpc: containment event"],
     ),
-    pattern("pcie_link_down", Warning, &["pcieport "], &["link down"]),
     pattern(
-        "pcie_narrow",
-        Info,
-        &["pci ", "mlx5_core ", "nvme ", "nvidia "],
-        &["available pcie bandwidth, limited by"],
+        "pcie_link_down",
+        Warning,
+        &["pcieport "],
+        &["slot(", "link down"],
     ),
+    pattern("iommu_fault", Warning, &["DMAR: "], &["fault addr"]),
     pattern(
         "iommu_fault",
         Warning,
-        &["DMAR: ", "AMD-Vi: ", "arm-smmu"],
-        &["fault"],
+        &["DMAR: "],
+        &["handling fault status"],
     ),
-    pattern("firmware_bug", Info, &["[Firmware Bug]"], &[]),
-    // storage
-    pattern("nvme_timeout", Warning, &["nvme "], &["timeout"]),
+    pattern("iommu_fault", Warning, &["AMD-Vi: "], &["io_page_fault"]),
+    pattern("iommu_fault", Warning, &["arm-smmu"], &["context fault"]),
+    pattern("firmware_bug", Info, &["[Firmware Bug]: "], &[]),
+    // storage. `Shutdown timeout set to 8 seconds` is said at every boot
+    pattern("nvme_timeout", Warning, &["nvme "], &[" qid ", " timeout"]),
+    // over a network, before Linux 6.1
+    pattern(
+        "nvme_timeout",
+        Warning,
+        &["nvme "],
+        &["queue ", ": timeout "],
+    ),
+    pattern(
+        "nvme_down",
+        Critical,
+        &["nvme "],
+        &["device not ready; aborting"],
+    ),
     pattern("nvme_down", Critical, &["nvme "], &["controller is down"]),
     pattern(
         "nvme_down",
@@ -228,44 +296,55 @@ pub(super) static PATTERNS: &[Pattern] = &[
     pattern(
         "filesystem_error",
         Critical,
-        &[
-            "EXT4-fs error (",
-            "BTRFS error (",
-            "BTRFS critical (",
-            "JBD2: ",
-        ],
-        &["error"],
+        &["EXT4-fs error (device ", "BTRFS critical (device "],
+        &[],
     ),
     pattern(
         "filesystem_error",
         Critical,
-        &["EXT4-fs error (", "BTRFS critical ("],
+        &["BTRFS error (device ", "BTRFS: error (device "],
         &[],
     ),
-    pattern("filesystem_error", Critical, &["XFS ("], &["corruption"]),
+    pattern("filesystem_error", Critical, &["JBD2: "], &[" error"]),
+    pattern(
+        "filesystem_error",
+        Warning,
+        &["BTRFS warning (device "],
+        &["csum failed"],
+    ),
+    pattern(
+        "filesystem_error",
+        Critical,
+        &["XFS ("],
+        &["corruption detected"],
+    ),
+    pattern(
+        "filesystem_error",
+        Critical,
+        &["XFS ("],
+        &["): internal error "],
+    ),
+    pattern(
+        "filesystem_error",
+        Critical,
+        &["XFS ("],
+        &["crc error detected"],
+    ),
     pattern("filesystem_error", Critical, &["XFS ("], &["i/o error"]),
     pattern("raid_failure", Critical, &["md/raid"], &["disk failure on"]),
     pattern("raid_failure", Critical, &["md/raid"], &["cannot continue"]),
-    pattern(
-        "io_error",
-        Warning,
-        &[
-            "I/O error, dev ",
-            "critical medium error, dev ",
-            "critical target error, dev ",
-            "blk_update_request: ",
-            "Buffer I/O error on dev ",
-        ],
-        &["error"],
-    ),
+    // before Linux 5.17 the name of the function stands before it
+    pattern("io_error", Warning, IO_ERRORS, &[", sector "]),
+    pattern("io_error", Warning, &["Buffer I/O error on dev "], &[","]),
     pattern(
         "io_error",
         Warning,
         &["sd "],
         &["rejecting i/o to offline device"],
     ),
-    pattern("ata_error", Warning, &["ata"], &["exception emask"]),
-    pattern("ata_link_down", Warning, &["ata"], &["link down"]),
+    // `SATA link down` is what each empty port says at boot and as its disk is pulled: it means nothing by itself
+    pattern("ata_error", Warning, &["ata"], &[": exception emask "]),
+    pattern("ata_disabled", Warning, &["ata"], &[": disable device"]),
     pattern(
         "nfs_silent",
         Warning,
@@ -289,28 +368,47 @@ pub(super) static PATTERNS: &[Pattern] = &[
         "network_card_failed",
         Critical,
         &["mlx5_core "],
-        &["fatal error"],
+        &["fatal error "],
+    ),
+    pattern(
+        "network_card_failed",
+        Critical,
+        &["mlx4_core "],
+        &["internal error detected"],
     ),
     pattern("link_down", Info, LINK_DRIVERS, &["link is down"]),
     pattern("link_down", Info, LINK_DRIVERS, &["link down"]),
     pattern("link_up", Info, LINK_DRIVERS, &["link is up"]),
     pattern("link_up", Info, LINK_DRIVERS, &["link up"]),
+    pattern(
+        "link_down",
+        Info,
+        &["bond"],
+        &["link status definitely down"],
+    ),
+    pattern("link_up", Info, &["bond"], &["link status definitely up"]),
     // memory and time
     pattern(
         "out_of_memory",
         Warning,
         &[
             "Out of memory: Killed process",
-            "Memory cgroup out of memory: Killed process",
-            "Out of memory: Kill process",
+            "Out of memory (oom_kill_allocating_task): Killed process",
         ],
+        &[],
+    ),
+    // a group that reached the limit that somebody gave it: the machine has memory
+    pattern(
+        "group_out_of_memory",
+        Info,
+        &["Memory cgroup out of memory: Killed process"],
         &[],
     ),
     pattern(
         "clock_unstable",
         Critical,
         &["clocksource: "],
-        &["unstable"],
+        &["marking ", "unstable"],
     ),
     pattern(
         "clock_unstable",
@@ -319,6 +417,32 @@ pub(super) static PATTERNS: &[Pattern] = &[
         &[],
     ),
 ];
+
+/// The words of `blk_status_to_str` that are faults of a disk or of the way to it; `operation not supported`, `reservation
+/// conflict` and `kernel resource` are answers.
+const IO_ERRORS: &[&str] = &[
+    "I/O error, dev ",
+    "timeout error, dev ",
+    "recoverable transport error, dev ",
+    "critical target error, dev ",
+    "critical medium error, dev ",
+    "protection error, dev ",
+    "blk_update_request: I/O error, dev ",
+    "blk_update_request: timeout error, dev ",
+    "blk_update_request: recoverable transport error, dev ",
+    "blk_update_request: critical target error, dev ",
+    "blk_update_request: critical medium error, dev ",
+    "blk_update_request: protection error, dev ",
+    "print_req_error: I/O error, dev ",
+    "print_req_error: critical medium error, dev ",
+];
+
+/// Behind these stands the name of the block device.
+const BEFORE_DISKS: [&str; 2] = [" error, dev ", "I/O error on dev "];
+
+/// Drives for media and files: empty drives, virtual media of a BMC that somebody took away, and images that were
+/// detached say errors, and no disk is the worse for it.
+const NO_DISKS: [&str; 4] = ["fd", "loop", "nbd", "sr"];
 
 /// How drivers of network cards, and those of their links, begin.
 const LINK_DRIVERS: &[&str] = &[
@@ -364,28 +488,82 @@ const LINK_DRIVERS: &[&str] = &[
 ];
 
 /// What the kernel writes behind the name of a process, where a message begins with one: a process may be called
-/// `EDAC MC0: 1 UE `.
-const BEHIND_PROCESSES: [&str; 9] = [
-    " invoked oom-killer",
-    "]: segfault at ",
-    ": page allocation failure",
-    ": page allocation stalls",
-    ": drop_caches: ",
-    ": vmalloc ",
-    " used greatest stack depth",
-    "]: bad frame in ",
-    " uses obsolete ",
+/// `EDAC MC0: 1 UE `. Each line is longer than such a name, or has a second part, so that no name can be one and hide a
+/// message in which it stands.
+const BEHIND_PROCESSES: [&[&str]; 9] = [
+    &[" invoked oom-killer"],
+    &["]: segfault at ", " ip "],
+    &[": page allocation failure"],
+    &[": page allocation stalls"],
+    &["): drop_caches: "],
+    &["vmalloc error: size "],
+    &[" used greatest stack depth"],
+    &["bad frame in ", " frame:"],
+    &[" uses obsolete ", "("],
 ];
+
+/// The bytes of the longest name of a process, `TASK_COMM_LEN` without its end.
+const PROCESS_NAME_BYTES: usize = 15;
 
 /// The class of a message; `None` where nothing in it is of interest.
 pub(super) fn classify(text: &str) -> Option<&'static Pattern> {
-    if BEHIND_PROCESSES.iter().any(|words| text.contains(words)) {
+    let is_of_process = |words: &[&str]| words.iter().all(|word| text.contains(word));
+    if BEHIND_PROCESSES.iter().any(|words| is_of_process(words)) || is_no_disk(text) {
         return None;
     }
+    let behind = behind_device(text);
     PATTERNS.iter().find(|pattern| {
-        pattern.starts.iter().any(|start| text.starts_with(start))
-            && pattern.holds.iter().all(|part| holds(text, part))
+        pattern.matches(text) || behind.is_some_and(|behind| pattern.matches(behind))
     })
+}
+
+impl Pattern {
+    /// Whether a message is of this class, by more than what could be the name of a process at its beginning: drivers of
+    /// all kinds write one there.
+    fn matches(&self, text: &str) -> bool {
+        let Some(start) = self.starts.iter().find(|start| text.starts_with(**start)) else {
+            return false;
+        };
+        let mut end = start.len();
+        for part in self.holds {
+            let Some(found) = end_of(text, part) else {
+                return false;
+            };
+            end = end.max(found);
+        }
+        end > PROCESS_NAME_BYTES
+    }
+}
+
+fn is_no_disk(text: &str) -> bool {
+    BEFORE_DISKS
+        .iter()
+        .filter_map(|before| text.split_once(before))
+        .any(|(_, name)| NO_DISKS.iter().any(|stem| is_numbered(name, stem)))
+}
+
+/// `sr0, sector 0` for `sr`, but not `srx`.
+fn is_numbered(name: &str, stem: &str) -> bool {
+    name.strip_prefix(stem)
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// What a driver says, without itself, the device and the interface: `NETDEV WATCHDOG: …` of `ixgbe 0000:01:00.0 eth0:
+/// NETDEV WATCHDOG: …`. `None` where the message does not begin with a driver and a device: a path that somebody chose
+/// may follow the first word of other messages.
+fn behind_device(text: &str) -> Option<&str> {
+    let (driver, rest) = text.split_once(' ')?;
+    let (device, said) = rest.split_once(": ")?;
+    let mut words = device.split(' ');
+    let is_device = is_address(words.next()?)
+        || LINK_DRIVERS
+            .iter()
+            .any(|known| known.strip_suffix(' ') == Some(driver));
+    // the interface, and nothing more
+    let is_short = words.nth(1).is_none();
+    // and it is longer than the name of a process
+    let before = driver.len() + 1 + device.len();
+    (is_device && is_short && before > PROCESS_NAME_BYTES).then_some(said)
 }
 
 /// Every class, each once, in the order of the table.
@@ -399,63 +577,17 @@ pub(super) fn classes() -> Vec<&'static str> {
     classes
 }
 
-/// What tells messages of one class apart: `xid.79`, or the class where the message has no such number.
-pub(super) fn code(pattern: &Pattern, text: &str) -> String {
-    let number = match pattern.number {
-        Number::None => None,
-        Number::BehindAddress => text
-            .split_once("id (")
-            .and_then(|(_, rest)| rest.split_once("): "))
-            .and_then(|(_, rest)| {
-                let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-                rest.get(..digits)?.parse::<u32>().ok()
-            }),
-    };
-    number.map_or_else(
-        || pattern.class.to_owned(),
-        |number| format!("{}.{number}", pattern.class),
-    )
-}
-
-/// Which part a message is about: the address of a PCI device, a disk, a file system; empty where it does not say.
-pub(super) fn component(text: &str) -> &str {
-    let inside = |open: &str, close: &str| {
-        let (_, rest) = text.split_once(open)?;
-        Some(rest.split_once(close)?.0)
-    };
-    let found = inside("(PCI:", ")")
-        .or_else(|| inside("(device ", ")"))
-        .or_else(|| inside("(device: ", ")"))
-        .or_else(|| inside("XFS (", ")"))
-        .or_else(|| inside(", dev ", ","))
-        .or_else(|| device_of_driver(text));
-    found
-        .filter(|part| part.len() <= MOST_COMPONENT_BYTES && !part.contains(' '))
-        .unwrap_or_default()
-}
-
-/// No name of a device is longer.
-const MOST_COMPONENT_BYTES: usize = 64;
-
-/// `0000:3b:00.0` of `mlx5_core 0000:3b:00.0 eth0: Link down`, `nvme0` of `nvme nvme0: …`, `MC0` of `EDAC MC0: …`.
-fn device_of_driver(text: &str) -> Option<&str> {
-    const DRIVERS: [&str; 6] = ["nvme", "EDAC", "pcieport", "sd", "amdgpu", "nvidia"];
-    let mut words = text.split(' ');
-    let driver = words.next()?;
-    let device = words.next()?.trim_end_matches(':');
-    let is_address = device.len() >= 12 && device.contains(':') && device.contains('.');
-    (is_address || DRIVERS.contains(&driver)).then_some(device)
-}
-
-/// Whether `part`, which is in lower case, stands in the text in any case.
-fn holds(text: &str, part: &str) -> bool {
+/// Where `part`, which is in lower case, ends in the text, in any case of letters.
+fn end_of(text: &str, part: &str) -> Option<usize> {
     text.as_bytes()
         .windows(part.len())
-        .any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+        .position(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+        .map(|start| start + part.len())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::subject::{code, component};
     use super::*;
 
     /// Written as the kernel and drivers write them, addresses and numbers made up.
@@ -476,8 +608,23 @@ mod tests {
             "0000:c1:00.0",
         ),
         (
+            "NVRM: Xid (0000:03:00): 48, An uncorrectable double bit error (DBE) has been detected",
+            "xid.48",
+            "0000:03:00",
+        ),
+        (
             "NVRM: GPU 0000:3b:00.0: GPU has fallen off the bus.",
             "gpu_lost",
+            "0000:3b:00.0",
+        ),
+        (
+            "NVRM: GPU at 0000:3b:00.0 has fallen off the bus.",
+            "gpu_lost",
+            "0000:3b:00.0",
+        ),
+        (
+            "NVRM: _issueRpcAndWait: rpcRecvPoll timedout for fn 76!",
+            "gpu_firmware_timeout",
             "",
         ),
         (
@@ -501,6 +648,25 @@ mod tests {
             "",
         ),
         (
+            "watchdog: CPU3: Watchdog detected hard LOCKUP on cpu 3",
+            "hard_lockup",
+            "",
+        ),
+        (
+            "INFO: task dd:456 blocked in I/O wait for more than 122 seconds.",
+            "hung_task",
+            "",
+        ),
+        ("Oops: 0002 [#1] PREEMPT SMP NOPTI", "oops", ""),
+        ("Oops: Oops: 0000 [#1] SMP", "oops", ""),
+        ("Internal error: Oops: 96000004 [#1] SMP", "oops", ""),
+        ("kernel BUG at mm/slub.c:305!", "oops", ""),
+        (
+            "rcu: rcu_sched kthread starved for 5250 jiffies! g1 f0x0",
+            "rcu_stall",
+            "",
+        ),
+        (
             "rcu: INFO: rcu_sched self-detected stall on CPU",
             "rcu_stall",
             "",
@@ -508,6 +674,87 @@ mod tests {
         (
             "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks: { 3-... }",
             "rcu_stall",
+            "",
+        ),
+        (
+            "ixgbe 0000:01:00.0 eth0: NETDEV WATCHDOG: CPU: 1: transmit queue 0 timed out 5500 ms",
+            "network_stalled",
+            "0000:01:00.0",
+        ),
+        (
+            "virtio_net virtio0 eth0: NETDEV WATCHDOG: CPU: 1: transmit queue 0 timed out 5500 ms",
+            "network_stalled",
+            "",
+        ),
+        (
+            "ahci 0000:28:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0035 address=0x7 flags=0x0]",
+            "iommu_fault",
+            "0000:28:00.0",
+        ),
+        (
+            "DMAR: [DMA Read NO_PASID] Request device [3b:00.0] fault addr 0x7 [fault reason 0x06]",
+            "iommu_fault",
+            "",
+        ),
+        (
+            "nvme nvme1: I/O tag 12 (c00c) opcode 0x2 (I/O Cmd) QID 4 timeout, aborting req_op:READ(0) size:4096",
+            "nvme_timeout",
+            "nvme1",
+        ),
+        (
+            "nvme nvme2: queue 3: timeout cid 0x1 type 4 opcode 0x2 (Read)",
+            "nvme_timeout",
+            "nvme2",
+        ),
+        (
+            "nvme nvme0: Device not ready; aborting reset, CSTS=0x1",
+            "nvme_down",
+            "nvme0",
+        ),
+        (
+            "BTRFS: error (device sdi state A) in btrfs_create_new_inode:6854: errno=-75 unknown",
+            "filesystem_error",
+            "sdi",
+        ),
+        (
+            "BTRFS info (device dm-2: state EA): forced readonly",
+            "filesystem_shutdown",
+            "dm-2",
+        ),
+        (
+            "XFS (sdb1): Metadata CRC error detected at xfs_inobt_read_verify+0x12",
+            "filesystem_error",
+            "sdb1",
+        ),
+        (
+            "XFS (sdb1): Internal error xfs_trans_cancel at line 1000 of file fs/xfs/xfs_trans.c.",
+            "filesystem_error",
+            "sdb1",
+        ),
+        (
+            "Buffer I/O error on dev dm-0, logical block 0, lost async page write",
+            "io_error",
+            "dm-0",
+        ),
+        ("ata1.00: disable device", "ata_disabled", ""),
+        (
+            "ata1.00: exception Emask 0x0 SAct 0x30000 SErr 0x0 action 0x6 frozen",
+            "ata_error",
+            "",
+        ),
+        (
+            "pcieport 0000:00:1c.0: AER: Multiple Uncorrectable (Non-Fatal) error message received from 0000:73:00.1",
+            "aer_uncorrected",
+            "0000:00:1c.0",
+        ),
+        (
+            "pcieport 0000:16:02.0: pciehp: Slot(1): Link Down",
+            "pcie_link_down",
+            "0000:16:02.0",
+        ),
+        (
+            "bond0: (slave eth1): link status definitely down, disabling slave",
+            "link_down",
             "",
         ),
         (
@@ -564,7 +811,7 @@ mod tests {
         (
             "EXT4-fs (sda1): Remounting filesystem read-only",
             "filesystem_shutdown",
-            "",
+            "sda1",
         ),
         (
             "XFS (nvme1n1p2): Metadata corruption detected at xfs_agf_read_verify+0x9f",
@@ -579,7 +826,7 @@ mod tests {
         (
             "md/raid1:md0: Disk failure on sdb1, disabling device.",
             "raid_failure",
-            "",
+            "md0",
         ),
         (
             "I/O error, dev sda, sector 12345 op 0x0:(READ) flags 0x80700 phys_seg 1 prio class 0",
@@ -613,7 +860,7 @@ mod tests {
         ),
         (
             "Memory cgroup out of memory: Killed process 12 (x) total-vm:1kB",
-            "out_of_memory",
+            "group_out_of_memory",
             "",
         ),
         (
@@ -653,6 +900,83 @@ mod tests {
     }
 
     #[test]
+    fn what_a_sound_machine_says_makes_no_class() {
+        for text in [
+            "nvme nvme0: Shutdown timeout set to 8 seconds",
+            "nvme nvme0: 128/0/0 default/read/poll queues",
+            "ata3: SATA link down (SStatus 0 SControl 300)",
+            "ata1: SATA link up 6.0 Gbps (SStatus 133 SControl 300)",
+            "pci 0000:01:00.0: 63.008 Gb/s available PCIe bandwidth, limited by 8.0 GT/s PCIe x8 link",
+            "pcieport 0000:00:1c.0: AER: enabled with IRQ 122",
+            "docker0: port 1(veth1a2b3c4) entered disabled state",
+            "IPv6: ADDRCONF(NETDEV_CHANGE): veth1a2b3c4: link becomes ready",
+            "eth0: renamed from veth1a2b3c4",
+            "perf: interrupt took too long (2510 > 2500), lowering kernel.perf_event_max_sample_rate",
+            "NMI watchdog: Enabled. Permanently consumes one hw-PMU counter.",
+            "DMAR: RMRR base: 0x0000007b800000 end: 0x0000007fffffff",
+            "iommu: Default domain type: Translated",
+            "AMD-Vi: Interrupt remapping enabled",
+            "EDAC MC0: Giving out device to module skx_edac controller Skylake Socket#0 IMC#0",
+            "EXT4-fs (sda1): mounted filesystem with ordered data mode. Opts: errors=remount-ro",
+            "EXT4-fs (sda1): error count since last fsck: 5",
+            "XFS (sda1): Ending clean mount",
+            "BTRFS info (device sda1): bdev /dev/sda1 errs: wr 0, rd 0, flush 0, corrupt 5, gen 0",
+            "operation not supported error, dev nvme0n1, sector 0 op 0x9:(WRITE_ZEROES) flags 0x800",
+            "blk_update_request: operation not supported error, dev sda, sector 0 op 0x3:(DISCARD)",
+            "I/O error, dev fd0, sector 0 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 0",
+            "blk_update_request: I/O error, dev sr0, sector 0 op 0x0:(READ)",
+            "Buffer I/O error on dev loop3, logical block 0, async page read",
+            "clocksource: timekeeping watchdog on CPU9: hpet wd-wd read-back delay of 150280ns",
+            "clocksource: Switched to clocksource tsc",
+            "tsc: Refined TSC clocksource calibration: 2100.000 MHz",
+            "md/raid1:md0: active with 2 out of 2 mirrors",
+            "rcu: Hierarchical RCU implementation.",
+            "amdgpu 0000:c1:00.0: amdgpu: Using BACO for runtime pm",
+            "NVRM: loading NVIDIA UNIX x86_64 Kernel Module  550.54.15",
+            "NVRM: GPU at PCI:0000:3b:00: GPU-00000000-0000-0000-0000-000000000000",
+            "mlx5_core 0000:5e:00.0: 126.024 Gb/s available PCIe bandwidth (16.0 GT/s PCIe x8 link)",
+        ] {
+            assert!(classify(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_worst_of_a_class_is_told_as_such() {
+        for (text, severity) in [
+            (
+                "mce: [Hardware Error]: CPU 4: Machine Check Exception: 5 Bank 7: be00000001100153",
+                Critical,
+            ),
+            (
+                "[Hardware Error]: Uncorrected, software restartable error.",
+                Critical,
+            ),
+            (
+                "[Hardware Error]: Deferred error, no action required.",
+                Warning,
+            ),
+            ("{1}[Hardware Error]: event severity: fatal", Critical),
+            ("{1}[Hardware Error]: event severity: corrected", Warning),
+        ] {
+            assert_eq!(classify(text).unwrap().severity, severity, "{text}");
+        }
+    }
+
+    /// A name of fifteen bytes can neither hide the message in which it stands nor be one.
+    #[test]
+    fn a_process_hides_nothing_by_its_name() {
+        for name in [
+            "]: segfault at ",
+            ": vmalloc error",
+            ": drop_caches: ",
+            " uses obsolete ",
+        ] {
+            let text = format!("INFO: task {name}:44 blocked for more than 122 seconds.");
+            assert_eq!(classify(&text).unwrap().class, "hung_task", "{text}");
+        }
+    }
+
+    #[test]
     fn what_programs_choose_makes_no_class() {
         for text in [
             "python3[44]: segfault at 0 ip 0 sp 0 error 4 in NVRM: Xid (PCI:0): 79",
@@ -662,6 +986,10 @@ mod tests {
             "kernel BUG at x: page allocation failure: order:0",
             "usb 1-1: Product: I/O error, dev sda, sector 0",
             "process 'EDAC MC0: 1 UE ' started with executable stack",
+            "EDAC M: 1 UE on[44]: memfd_create() called without MFD_EXEC or MFD_NOEXEC_SEAL set",
+            "Oops: x[44]: memfd_create() called without MFD_EXEC or MFD_NOEXEC_SEAL set",
+            "kernel BUG at a: sending ioctl 5331 to a partition!",
+            "process '/tmp/0000:01:00.0 x: Kernel panic - not syncing' started with executable stack",
             "audit: type=1400 apparmor=\"DENIED\" name=\"Kernel panic - not syncing\"",
             "systemd[1]: Out of memory",
             "",
