@@ -125,6 +125,7 @@ impl Collector for CpuRegisters {
         self.runs = self.runs.wrapping_add(1);
         if looks {
             self.cores = find(&self.root)?;
+            self.lacking.clear();
             let now = self.try_one()?;
             let before = std::mem::replace(&mut self.silent, now);
             if self.silent == Some(DENIED) && before != self.silent {
@@ -214,7 +215,12 @@ impl CpuRegisters {
                             *seen.entry((&core.package, word)).or_default() |= bits >> bit & 1 == 1;
                         }
                     }
-                    Ok(None) => self.lacking.push(register),
+                    // a processor that went offline has no register at all
+                    Ok(None) => {
+                        if (self.read)(&self.root, core.thread, Register::RatedCycles).is_ok() {
+                            self.lacking.push(register);
+                        }
+                    }
                     Err(error) => out.failure(error),
                 }
             }
@@ -322,6 +328,29 @@ mod tests {
             let recording = Recording::of(&mut collector);
             assert!(matches!(recording.outcome, Ok(Presence::Absent(_))));
         }
+    }
+
+    #[test]
+    fn a_processor_that_goes_offline_takes_no_register_from_the_others() {
+        thread_local! {
+            static OFFLINE: Cell<bool> = const { Cell::new(true) };
+        }
+        let mut collector = CpuRegisters::new(fixture(), |_, thread, register| {
+            match (OFFLINE.get() && thread == 0, register) {
+                (true, _) => Err(failed(FailureReason::Missing)),
+                (false, Register::LimitReasons) => Ok(1 << 10),
+                (false, _) => Ok(0),
+            }
+        });
+        OFFLINE.set(false);
+        Recording::of(&mut collector);
+        OFFLINE.set(true);
+        Recording::of(&mut collector);
+        OFFLINE.set(false);
+        let recording = Recording::of(&mut collector);
+        let limited = |word| recording.value("system.cpu.linux.limited", &["0", word]);
+        assert_eq!(limited("clock.power_1"), Some(1.0));
+        assert_eq!(limited("core.hot"), Some(0.0));
     }
 
     #[test]

@@ -82,7 +82,7 @@ static METRICS: [MetricDefinition; 3] = [
             key: "linux.process.wait",
             help: "One of `nvidia`, `nfs`, `network_storage`, `storage`, `lock`, `other`, and `unknown` where the kernel does not tell us.",
         }],
-        source: "/proc/*/stat, /proc/*/wchan",
+        source: "/proc/*/stat, /proc/*/status, /proc/*/wchan",
         audience: Audience::Operator,
     },
 ];
@@ -139,7 +139,8 @@ impl Collector for Processes {
                         *count += 1;
                     }
                     if stat.state == UNINTERRUPTIBLE {
-                        self.stuck.waits(*pid, stat.task);
+                        let (pid, task) = (*pid, stat.task);
+                        self.stuck.waits(&self.root, pid, task, &mut self.buffer);
                     }
                     threads = threads.saturating_add(stat.threads);
                     seen += 1;

@@ -86,12 +86,27 @@ const WAITS: [(&str, &[&str]); 5] = [
 const OTHER: &str = "other";
 const UNKNOWN: &str = "unknown";
 
+/// Functions in which a process sleeps like one that is stuck, by design and for as long as somebody else likes: frozen
+/// with its group, behind a child of `vfork` that goes on in its memory, or a thread of the kernel made for later.
+const PATIENT: [&str; 6] = [
+    "__refrigerator",
+    "_do_fork",
+    "do_freezer_trap",
+    "kernel_clone",
+    "kthread",
+    "wait_for_vfork_done",
+];
+
+/// Lines of `status` that count how often the process was taken off a processor. Who sleeps in short turns, as loops
+/// of drivers do, uses no tick and is never seen awake; the kernel's own watch goes by this too.
+const SWITCHES: [&str; 2] = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"];
+
 /// What a process has done, to tell one that works now and then from one that is stuck.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Task {
     /// When it started: the number may belong to another process by now.
     pub(super) start: u64,
-    /// Ticks of any kind that it used.
+    /// Ticks of any kind that it used, and times that it was taken off a processor.
     pub(super) work: u64,
 }
 
@@ -131,11 +146,18 @@ impl Stuck {
     }
 
     /// A process waits that cannot be interrupted.
-    pub(super) fn waits(&mut self, pid: u32, task: Task) {
+    pub(super) fn waits(
+        &mut self,
+        root: &SysRoot,
+        pid: u32,
+        mut task: Task,
+        buffer: &mut ReadBuffer,
+    ) {
         let Some(now) = self.now else { return };
         if self.still.len() >= MOST_WAITING {
             return;
         }
+        task.work = task.work.wrapping_add(switches(root, pid, buffer));
         let since = match self.waiting.get(&pid) {
             Some((known, since)) if *known == task => *since,
             _ => now,
@@ -172,9 +194,11 @@ impl Stuck {
             let word = if n < MOST_LOOKED_UP {
                 wait(root, *pid, buffer)
             } else {
-                UNKNOWN
+                Some(UNKNOWN)
             };
-            *counts.entry(word).or_default() += 1;
+            if let Some(word) = word {
+                *counts.entry(word).or_default() += 1;
+            }
         }
         for (word, count) in &counts {
             out.sample(STUCK, &[word], Value::U64(*count));
@@ -193,8 +217,25 @@ fn read_uptime(file: &mut KeptFile, buffer: &mut ReadBuffer) -> Result<f64, Coll
         .ok_or_else(|| fields.malformed("seconds", word))
 }
 
-/// What a process waits for. The kernel says `0` to those who may not know.
-fn wait(root: &SysRoot, pid: u32, buffer: &mut ReadBuffer) -> &'static str {
+/// How often a process was taken off a processor; 0 where it does not say, and ticks alone must tell.
+fn switches(root: &SysRoot, pid: u32, buffer: &mut ReadBuffer) -> u64 {
+    let path = format!("proc/{pid}/status");
+    let Ok(bytes) = root.read_bytes(&path, buffer) else {
+        return 0;
+    };
+    // the name of the process stands there too, and may be any bytes but an end of a line
+    bytes
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| std::str::from_utf8(line).ok())
+        .filter_map(|line| {
+            let count = SWITCHES.iter().find_map(|key| line.strip_prefix(key))?;
+            count.trim().parse::<u64>().ok()
+        })
+        .fold(0, u64::wrapping_add)
+}
+
+/// What a process waits for; `None` where it waits by design. The kernel says `0` to those who may not know.
+fn wait(root: &SysRoot, pid: u32, buffer: &mut ReadBuffer) -> Option<&'static str> {
     let path = format!("proc/{pid}/wchan");
     let function = root
         .read_bytes(&path, buffer)
@@ -202,12 +243,15 @@ fn wait(root: &SysRoot, pid: u32, buffer: &mut ReadBuffer) -> &'static str {
         .and_then(|bytes| std::str::from_utf8(bytes).ok())
         .map(str::trim);
     let Some(function) = function.filter(|name| !matches!(*name, "" | "0")) else {
-        return UNKNOWN;
+        return Some(UNKNOWN);
     };
-    WAITS
+    if PATIENT.contains(&function) {
+        return None;
+    }
+    let known = WAITS
         .iter()
-        .find(|(_, starts)| starts.iter().any(|start| function.starts_with(start)))
-        .map_or(OTHER, |(word, _)| word)
+        .find(|(_, starts)| starts.iter().any(|start| function.starts_with(start)));
+    Some(known.map_or(OTHER, |(word, _)| word))
 }
 
 fn condition(counts: &BTreeMap<&str, u64>) -> Option<Condition> {
@@ -257,6 +301,42 @@ mod tests {
         );
         std::fs::write(place.join("stat"), stat).unwrap();
         std::fs::write(place.join("wchan"), wchan).unwrap();
+    }
+
+    fn switches(tree: &Path, pid: u32, count: u32) {
+        let text = format!(
+            "Name:\tvoluntary_ctxt_switches: 9\nState:\tD (disk sleep)\nvoluntary_ctxt_switches:\t{count}\nnonvoluntary_ctxt_switches:\t1\n"
+        );
+        std::fs::write(tree.join(format!("proc/{pid}/status")), text).unwrap();
+    }
+
+    /// A driver's loop of `msleep` is always asleep when looked at and uses no tick; a frozen container, and a parent
+    /// whose child of `vfork` runs on, wait as long as they are meant to.
+    #[test]
+    fn who_sleeps_by_design_is_not_stuck() {
+        let tree = tempfile::tempdir().unwrap();
+        let tree = tree.path();
+        process(tree, 10, "D", 5, "msleep");
+        process(tree, 11, "D", 5, "__refrigerator");
+        process(tree, 12, "D", 5, "kernel_clone");
+        process(tree, 13, "D", 5, "blk_mq_get_tag");
+        let mut collector = (PROCESSES.build)(SysRoot::new(tree), &Options::default());
+        for (n, at) in [1000, 1060, 1121].into_iter().enumerate() {
+            uptime(tree, at);
+            switches(tree, 10, u32::try_from(n).unwrap());
+            switches(tree, 13, 7);
+            let recording = Recording::of(collector.as_mut());
+            assert!(recording.failures.is_empty(), "{:?}", recording.failures);
+            let stuck = |word| recording.value("system.process.linux.stuck", &[word]);
+            if at > 1120 {
+                assert_eq!(stuck("storage"), Some(1.0));
+                assert_eq!(stuck("other"), Some(0.0));
+                let condition = recording.conditions.first().unwrap();
+                assert_eq!(condition.severity, Severity::Warning);
+            } else {
+                assert!(recording.conditions.is_empty());
+            }
+        }
     }
 
     fn uptime(tree: &Path, seconds: u32) {
