@@ -22,6 +22,7 @@ mod wiring;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use rustix::process::Signal;
 
 use crate::cli::{AuditCommand, CollectorsCommand, Command, CommandLine, Global, StoreCommand};
 use crate::exit::{Exit, Failure};
@@ -43,9 +44,13 @@ pub fn main() -> ExitCode {
 fn run(line: &CommandLine) -> Result<Exit, Failure> {
     // rights go before anything is read
     match &line.command {
-        Command::Probe(probe) => roles::enter(&probe.role, Keep::of_probe(probe.worker))?,
+        Command::Probe(probe) => {
+            // a worker has nothing to put in order, and one that hangs hears nothing else
+            let end = probe.worker.map_or(Signal::TERM, |_| Signal::KILL);
+            roles::enter(&probe.role, Keep::of_probe(probe.worker), end)?;
+        }
         Command::Node(role) | Command::Serve(role) | Command::Authd(role) => {
-            roles::enter(role, Keep::Nothing)?;
+            roles::enter(role, Keep::Nothing, Signal::TERM)?;
         }
         _ => {}
     }

@@ -155,13 +155,13 @@ pub(crate) fn leave_session() -> Result<(), DropError> {
     Ok(())
 }
 
-/// Ends this process when its parent, which has this id, does. Comes after the change of user, which would undo it.
+/// Ends this process by this signal when its parent, which has this id, does. Comes after the change of user, which would undo it.
 ///
 /// # Errors
 /// [`DropError`] where the kernel refuses, or the parent has gone already.
-pub(crate) fn end_with(parent: i32) -> Result<(), DropError> {
+pub(crate) fn end_with(parent: i32, signal: Signal) -> Result<(), DropError> {
     let what = "tie the process to its supervisor";
-    step(what, set_parent_process_death_signal(Some(Signal::TERM)))?;
+    step(what, set_parent_process_death_signal(Some(signal)))?;
     if getppid().map(Pid::as_raw_pid) == Some(parent) {
         Ok(())
     } else {

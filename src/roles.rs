@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use glasshouse_core::worker::{Station, Worker};
 use glasshouse_probe::Output;
 use rustix::fs::{FileType, fstat};
-use rustix::process::geteuid;
+use rustix::process::{Signal, geteuid};
 use rustix::stdio::{dup2_stdin, stdin, stdout};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -35,8 +35,9 @@ const IDLE_THREAD: Duration = Duration::from_secs(10);
 
 /// Gives up rights. Comes first in `main`, while there is one thread.
 ///
-/// A supervised role leaves the supervisor's session first: a role that shares a terminal with root could type into it.
-pub(crate) fn enter(arguments: &RoleArguments, keep: Keep) -> Result<(), Failure> {
+/// `end` is what ends a supervised role when its supervisor is gone. It leaves the supervisor's session first: a role
+/// that shares a terminal with root could type into it.
+pub(crate) fn enter(arguments: &RoleArguments, keep: Keep, end: Signal) -> Result<(), Failure> {
     if arguments.supervised_by.is_some() {
         leave_session().map_err(Failure::environment)?;
     }
@@ -49,7 +50,7 @@ pub(crate) fn enter(arguments: &RoleArguments, keep: Keep) -> Result<(), Failure
     }
     lock_down().map_err(Failure::environment)?;
     if let Some(parent) = arguments.supervised_by {
-        end_with(parent).map_err(Failure::environment)?;
+        end_with(parent, end).map_err(Failure::environment)?;
     }
     Ok(())
 }

@@ -137,13 +137,15 @@ impl Link {
         self.state = state;
         let path = self.path.display();
         match state {
+            // who started this process reads its pipe from the beginning
+            LinkState::Connected if self.path.as_os_str().is_empty() => {}
             LinkState::Unknown => {}
-            LinkState::Connected => info!(%path, "The node reads the frames."),
+            LinkState::Connected => info!(%path, "The frames are read."),
             LinkState::Down(Errno::NOENT) => {
                 warn!(%path, "The FIFO does not exist yet; frames wait.");
             }
             LinkState::Down(Errno::NXIO | Errno::PIPE) => {
-                warn!(%path, "No node reads the FIFO; frames wait.");
+                warn!(%path, "Nobody reads the FIFO; frames wait.");
             }
             LinkState::Down(Errno::SPIPE | Errno::LOOP) => {
                 warn!(%path, "What stands there is no FIFO; frames wait.");

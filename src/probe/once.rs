@@ -16,7 +16,7 @@ use crate::board::{Place, Slot};
 use crate::recorder::{Ending, Recorder};
 use crate::series::{Numbers, Owner};
 use crate::settings::{Planned, Tempo};
-use crate::supervisor::spawn;
+use crate::supervisor::{WORKER_STACK_BYTES, spawn};
 
 /// How often a run is looked after.
 const STEP: Duration = Duration::from_millis(100);
@@ -123,7 +123,7 @@ impl Run {
         let (slot, at) = (Arc::clone(&run.slot), run.at);
         let (tell, result) = sync_channel(1);
         run.slot.begin();
-        let started = spawn(spec.name().to_owned(), move || {
+        let started = spawn(spec.name().to_owned(), WORKER_STACK_BYTES, move || {
             recorder.begin();
             let ending = spec.build(&root, &options).collect(&mut recorder);
             let verdict = recorder.verdict(Ending::Returned(ending));

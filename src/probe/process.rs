@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -29,6 +30,7 @@ impl Process {
     /// every other descriptor of the probe closes by itself.
     pub(crate) fn start(program: &Path, arguments: &[OsString]) -> io::Result<(Self, OwnedFd)> {
         let mut child = Command::new(program)
+            .arg0("glasshouse")
             .args(arguments)
             .current_dir("/")
             .stdin(Stdio::null())

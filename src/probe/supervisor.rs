@@ -27,7 +27,11 @@ use crate::stop::Stop;
 use crate::workers::Kept;
 
 /// A collector parses small files and the writer copies bytes; only what is touched of a stack costs memory.
-const STACK_BYTES: usize = 256 * 1024;
+pub(crate) const STACK_BYTES: usize = 256 * 1024;
+
+/// What a collector in a worker calls is not all ours: libraries of drivers and of networks take what the system gives
+/// by default. Only what is touched costs memory.
+pub(crate) const WORKER_STACK_BYTES: usize = 2 << 20;
 
 /// The threads get this long to end; one that hangs in a device is left to the end of the process.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -96,7 +100,12 @@ fn supervise(
     let mut probe = Probe::new(settings, part);
     let started = probe.start(settings, output);
     let ended = started.and_then(|()| probe.watch(settings, stop));
-    probe.stop();
+    // what hangs will not end, however long one waits
+    let patience = match ended {
+        Err(ProbeError::Hung { .. }) => Duration::ZERO,
+        _ => FAREWELL,
+    };
+    probe.stop(patience);
     ended
 }
 
@@ -148,7 +157,7 @@ impl Probe {
     fn start(&mut self, settings: &ProbeSettings, output: Output) -> Result<(), ProbeError> {
         let run = self.run;
         let (queue, stop) = (Arc::clone(&self.queue), Arc::clone(&self.stop));
-        self.writer = Some(spawn("frames".to_owned(), move || {
+        self.writer = Some(spawn("frames".to_owned(), STACK_BYTES, move || {
             send(run, output, &queue, &stop);
         })?);
         for planned in settings.collectors.iter().take(MOST_PLANNED) {
@@ -164,7 +173,11 @@ impl Probe {
         for kept in &mut self.workers {
             kept.start(settings, &self.stop)?;
         }
-        info!(collectors, workers = self.workers.len(), "The probe runs.");
+        let workers = self.workers.len();
+        match self.part {
+            Part::Probe => info!(collectors, workers, "The probe runs."),
+            Part::Worker => info!(collectors, "The worker runs."),
+        }
         Ok(())
     }
 
@@ -226,7 +239,11 @@ impl Probe {
             queue: Arc::clone(&self.queue),
             stop: Arc::clone(&self.stop),
         };
-        let thread = spawn(spec.name().to_owned(), move || runner.run())?;
+        let stack = match self.part {
+            Part::Probe => STACK_BYTES,
+            Part::Worker => WORKER_STACK_BYTES,
+        };
+        let thread = spawn(spec.name().to_owned(), stack, move || runner.run())?;
         self.threads
             .push((self.slots.len().saturating_sub(1), thread));
         Ok(())
@@ -367,15 +384,15 @@ impl Probe {
         });
     }
 
-    fn stop(self) {
+    /// Ends the collectors, which get this long, and the writer.
+    fn stop(self, patience: Duration) {
         self.stop.set();
-        let until = Instant::now() + FAREWELL;
         let mut threads: Vec<JoinHandle<()>> =
             self.threads.into_iter().map(|(_, thread)| thread).collect();
         threads.extend(self.workers.into_iter().filter_map(|kept| kept.thread));
-        wait_for(&threads, until);
+        wait_for(&threads, Instant::now() + patience);
         self.queue.close();
-        wait_for(self.writer.as_slice(), until);
+        wait_for(self.writer.as_slice(), Instant::now() + FAREWELL);
         let counts = self.queue.counts();
         info!(
             dropped = counts.dropped,
@@ -410,11 +427,12 @@ fn wait_for(threads: &[JoinHandle<()>], until: Instant) {
 
 pub(crate) fn spawn(
     name: String,
+    stack_bytes: usize,
     body: impl FnOnce() + Send + 'static,
 ) -> Result<JoinHandle<()>, ProbeError> {
     Builder::new()
         .name(name.clone())
-        .stack_size(STACK_BYTES)
+        .stack_size(stack_bytes)
         .spawn(body)
         .map_err(|source| ProbeError::Thread { name, source })
 }

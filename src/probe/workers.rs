@@ -13,7 +13,7 @@ use crate::relay::{Relay, WorkerCounts};
 use crate::series::Numbers;
 use crate::settings::{Planned, ProbeError, ProbeSettings, WorkerPlan};
 use crate::stop::Stop;
-use crate::supervisor::spawn;
+use crate::supervisor::{STACK_BYTES, spawn};
 
 /// A worker that the probe keeps.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Kept {
             counts: Arc::clone(&self.counts),
         };
         let name = format!("worker-{}", self.worker.word());
-        self.thread = Some(spawn(name, move || keeper.run())?);
+        self.thread = Some(spawn(name, STACK_BYTES, move || keeper.run())?);
         Ok(())
     }
 

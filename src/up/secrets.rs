@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use rustix::fs::OFlags;
 
 use super::state::open_flags;
+use crate::config::secret::{self, SecretError};
 use crate::exit::Failure;
 use crate::privileges::Account;
 
@@ -29,8 +30,9 @@ pub(crate) fn make() -> Result<String, Failure> {
     Ok(random.iter().filter_map(letter).map(char::from).collect())
 }
 
-/// Writes a secret to a file that only this user can read.
-pub(crate) fn write(path: &Path, secret: &str, owner: Option<Account>) -> Result<(), Failure> {
+/// Writes a secret to a file that is the supervisor's and that only this role can read: the supervisor believes no file
+/// that a role can write when it is started again.
+pub(crate) fn write(path: &Path, secret: &str, reader: Option<Account>) -> Result<(), Failure> {
     let written = || -> std::io::Result<()> {
         let mut file = OpenOptions::new()
             .write(true)
@@ -41,8 +43,9 @@ pub(crate) fn write(path: &Path, secret: &str, owner: Option<Account>) -> Result
             .open(path)?;
         // an older file may have been opened up
         file.set_permissions(Permissions::from_mode(0o600))?;
-        if let Some(owner) = owner {
-            fchown(&file, Some(owner.uid), Some(owner.gid))?;
+        if let Some(reader) = reader {
+            fchown(&file, Some(0), Some(reader.gid))?;
+            file.set_permissions(Permissions::from_mode(0o640))?;
         }
         writeln!(file, "{secret}")
     };
@@ -52,15 +55,23 @@ pub(crate) fn write(path: &Path, secret: &str, owner: Option<Account>) -> Result
 }
 
 /// The secret in a file, made there where it is missing.
-pub(crate) fn keep(path: &Path, owner: Option<Account>) -> Result<String, Failure> {
+pub(crate) fn keep(path: &Path, reader: Option<Account>) -> Result<String, Failure> {
     use secrecy::ExposeSecret as _;
 
     if path.exists() {
-        let secret = crate::config::secret::read(path).map_err(Failure::environment)?;
-        return Ok(secret.expose_secret().to_owned());
+        match secret::read(path) {
+            Ok(kept) => return Ok(kept.expose_secret().to_owned()),
+            // one that a role can write is no secret of the supervisor's; there will be another
+            Err(SecretError::Foreign { .. }) if reader.is_some() => {
+                std::fs::remove_file(path)
+                    .with_context(|| format!("failed to remove `{}`", path.display()))
+                    .map_err(Failure::environment)?;
+            }
+            Err(error) => return Err(Failure::environment(error)),
+        }
     }
     let secret = make()?;
-    write(path, &secret, owner)?;
+    write(path, &secret, reader)?;
     Ok(secret)
 }
 
@@ -78,5 +89,28 @@ mod tests {
         let mode = path.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_ne!(make().unwrap(), secret);
+    }
+
+    #[test]
+    fn a_secret_for_a_role_outlives_the_supervisor_and_is_not_the_roles_to_write() {
+        use std::os::unix::fs::{MetadataExt as _, chown};
+
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: only root can give files away");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let reader = Some(Account {
+            uid: 64805,
+            gid: 64805,
+        });
+        let secret = keep(&path, reader).unwrap();
+        assert_eq!(keep(&path, reader).unwrap(), secret);
+        let metadata = path.metadata().unwrap();
+        let owners = (metadata.uid(), metadata.gid(), metadata.mode() & 0o777);
+        assert_eq!(owners, (0, 64805, 0o640));
+        chown(&path, Some(64805), None).unwrap();
+        assert_ne!(keep(&path, reader).unwrap(), secret);
     }
 }

@@ -19,6 +19,12 @@ use crate::project::{self, Profile};
 /// The roles that a node consists of.
 const NODE_ROLES: &[&str] = &["probe", "node", "serve"];
 
+/// The role whose workers belong to a node too.
+const PROBE: &str = "probe";
+
+/// How the names of workers begin.
+const WORKER: &str = "probe ";
+
 /// Measured beside, not counted.
 const OTHER_ROLES: &[&str] = &["authd"];
 
@@ -212,16 +218,16 @@ fn scrape(address: SocketAddr) -> anyhow::Result<usize> {
 /// One process of the table.
 #[derive(Debug)]
 struct Watched {
-    name: &'static str,
+    name: String,
     process: Process,
     cpu_at_begin: f64,
     most_pss_kib: u64,
 }
 
 impl Watched {
-    const fn new(name: &'static str, process: Process) -> Self {
+    fn new(name: &str, process: Process) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
             process,
             cpu_at_begin: 0.0,
             most_pss_kib: 0,
@@ -239,7 +245,32 @@ impl Watched {
     }
 }
 
-/// The children of `up`, by the role that stands in their command lines.
+/// What a child of `up` or of the probe is called: the first word of its command line, and the worker behind it.
+fn name_of(line: &str) -> String {
+    let mut words = line.split(' ').skip(1);
+    let role = words.next().unwrap_or_default();
+    let worker = words.next().filter(|word| !word.starts_with('-'));
+    match worker {
+        Some(worker) if role == PROBE => format!("{role} {worker}"),
+        _ => role.to_owned(),
+    }
+}
+
+/// The workers of the probe: those that it started, and those beside it that `up` did.
+fn workers(up: Process, probe: Process) -> anyhow::Result<Vec<Watched>> {
+    let mut watched = Vec::new();
+    for child in up.children()?.into_iter().chain(probe.children()?) {
+        let name = child.command_line().map(|line| name_of(&line));
+        if let Ok(name) = name
+            && name.starts_with(WORKER)
+        {
+            watched.push(Watched::new(&name, child));
+        }
+    }
+    Ok(watched)
+}
+
+/// The children of `up`, by the role that stands in their command lines, and the workers of the probe.
 fn roles(up: Process, binary: &Path) -> anyhow::Result<Vec<Watched>> {
     let children = up.children()?;
     let mut watched = vec![Watched::new("up", up)];
@@ -247,10 +278,15 @@ fn roles(up: Process, binary: &Path) -> anyhow::Result<Vec<Watched>> {
         let of_role = children.iter().find(|child| {
             child
                 .command_line()
-                .is_ok_and(|line| line.split(' ').nth(1) == Some(role))
+                .is_ok_and(|line| name_of(&line) == *role)
         });
         match of_role {
-            Some(child) => watched.push(Watched::new(role, *child)),
+            Some(child) => {
+                watched.push(Watched::new(role, *child));
+                if *role == PROBE {
+                    watched.extend(workers(up, *child)?);
+                }
+            }
             None => bail!("`{} up` has no child `{role}`", binary.display()),
         }
     }
@@ -286,21 +322,21 @@ fn pass(
 fn report(watched: &[Watched], elapsed: Duration, scraped: u32) -> anyhow::Result<()> {
     let seconds = elapsed.as_secs_f64();
     println!(
-        "\n{:<26} {:>9} {:>8} {:>10}",
+        "\n{:<32} {:>9} {:>8} {:>10}",
         "process", "CPU s", "CPU %", "PSS MiB"
     );
     let row = |name: &str, cpu: f64, pss_kib: u64| {
         let mib = f64::from(u32::try_from(pss_kib).unwrap_or(u32::MAX)) / 1024.0;
         println!(
-            "{name:<26} {cpu:>9.2} {:>8.2} {mib:>10.1}",
+            "{name:<32} {cpu:>9.2} {:>8.2} {mib:>10.1}",
             cpu / seconds * 100.0
         );
     };
     let (mut node_cpu, mut node_pss, mut exporter_cpu) = (0.0, 0, None);
     for one in watched {
         let cpu = one.cpu()?;
-        row(one.name, cpu, one.most_pss_kib);
-        if NODE_ROLES.contains(&one.name) {
+        row(&one.name, cpu, one.most_pss_kib);
+        if NODE_ROLES.contains(&one.name.as_str()) || one.name.starts_with(WORKER) {
             node_cpu += cpu;
             node_pss += one.most_pss_kib;
         }
@@ -308,7 +344,7 @@ fn report(watched: &[Watched], elapsed: Duration, scraped: u32) -> anyhow::Resul
             exporter_cpu = Some(cpu);
         }
     }
-    row("probe + node + serve", node_cpu, node_pss);
+    row("probe + workers + node + serve", node_cpu, node_pss);
     match exporter_cpu {
         Some(exporter) if exporter > 0.0 => println!(
             "\nCPU ratio to {EXPORTER} ({scraped} scrapes in {seconds:.1} s): {:.2}",
@@ -318,4 +354,22 @@ fn report(watched: &[Watched], elapsed: Duration, scraped: u32) -> anyhow::Resul
     }
     println!("budget: ratio ≤ 1.00 (aim 0.50), 64 MiB (aim 48)");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_not_taken_for_the_probe() {
+        for (line, name) in [
+            ("glasshouse probe --config x", "probe"),
+            ("glasshouse probe bmc --config x", "probe bmc"),
+            ("/proc/self/exe probe gpu --log info", "probe gpu"),
+            ("glasshouse node --config x", "node"),
+            ("glasshouse", ""),
+        ] {
+            assert_eq!(name_of(line), name);
+        }
+    }
 }
