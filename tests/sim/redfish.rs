@@ -155,7 +155,6 @@ impl FakeBmc {
     }
 
     /// What it plays, to look at and to change.
-    #[must_use]
     pub fn scene(&self) -> MutexGuard<'_, Scene> {
         self.inner.scene()
     }

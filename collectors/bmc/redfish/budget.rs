@@ -3,9 +3,6 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// What a budget is counted over.
-const WINDOW: Duration = Duration::from_mins(1);
-
 /// The most requests a minute that may be configured: ten a second is more than any BMC is made for.
 pub(crate) const MOST_A_MINUTE: u32 = 600;
 
@@ -19,12 +16,12 @@ pub(crate) struct Budget {
 
 impl Budget {
     /// So many requests in any minute; at least one.
-    pub(crate) fn new(a_minute: u32) -> Self {
+    pub(crate) fn new(a_minute: u32, minute: Duration) -> Self {
         let a_minute = a_minute.clamp(1, MOST_A_MINUTE);
         Self {
             a_minute: usize::try_from(a_minute).unwrap_or(1),
             sent: VecDeque::new(),
-            window: WINDOW,
+            window: minute,
         }
     }
 
@@ -56,7 +53,7 @@ mod tests {
     fn no_minute_has_more_than_its_budget() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut budget = Budget::new(60);
+        let mut budget = Budget::new(60, Duration::from_mins(1));
         let mut sent = Vec::new();
         for second in 0..600 {
             for _ in 0..3 {
@@ -70,6 +67,6 @@ mod tests {
             assert!(within.count() <= 60, "minute from second {from}");
         }
         assert!(sent.len() >= 590, "{}", sent.len());
-        assert_eq!(Budget::new(0).left(start), 1);
+        assert_eq!(Budget::new(0, Duration::from_mins(1)).left(start), 1);
     }
 }

@@ -43,6 +43,8 @@ pub(crate) struct Deadlines {
     pub(crate) login: Duration,
     /// The first pause after a failed login.
     pub(crate) login_pause: Duration,
+    /// What the budget is counted over: a minute.
+    pub(crate) minute: Duration,
 }
 
 /// Counts of how requests ended.
@@ -63,13 +65,19 @@ pub(crate) struct Client {
     root: SysRoot,
     deadlines: Deadlines,
     state: Mutex<State>,
+    /// Held by whoever logs in: two at once would be two sessions.
+    login: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
 struct State {
     budget: Budget,
     token: Option<SecretString>,
+    /// Counts logins, so that only the session is forgotten that was refused.
+    generation: u64,
     session: Option<OwnSession>,
+    /// Until then a refusal is believed without trying a new session.
+    renew_at: Option<Instant>,
     /// Basic authentication, because it was configured or there is no session service.
     basic: bool,
     login_at: Option<Instant>,
@@ -103,9 +111,11 @@ impl Client {
             RequestError::Silent(error).at(&settings.name, &ResourcePath::root())
         })?;
         let state = State {
-            budget: Budget::new(settings.requests_per_minute),
+            budget: Budget::new(settings.requests_per_minute, deadlines.minute),
             token: None,
+            generation: 0,
             session: None,
+            renew_at: None,
             basic: !settings.session,
             login_at: None,
             login_pause: deadlines.login_pause,
@@ -118,6 +128,7 @@ impl Client {
             root,
             deadlines,
             state: Mutex::new(state),
+            login: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -168,19 +179,17 @@ impl Client {
 
     async fn authorized(&self, request: &Request<'_>) -> Result<Response, RequestError> {
         self.log_in().await?;
+        let generation = self.state().generation;
         match self.send(request).await {
-            Err(RequestError::Status(401)) => {
-                // expired, or the BMC started again: the session is gone with what it knew
-                self.forget_session();
+            // expired, or the BMC started again and forgot it; or it refuses this one resource so
+            Err(RequestError::Status(401)) if self.may_renew(generation) => {
                 self.log_in().await?;
-                match self.send(request).await {
-                    Err(RequestError::Status(401)) => {
-                        self.log_out().await;
-                        self.pause_logins();
-                        Err(RequestError::Denied)
-                    }
-                    outcome => outcome,
+                let outcome = self.send(request).await;
+                if matches!(outcome, Err(RequestError::Status(401))) {
+                    // a new session changes nothing: no other is made for a while
+                    self.pause_renewals();
                 }
+                outcome
             }
             outcome => outcome,
         }
@@ -191,6 +200,7 @@ impl Client {
         if self.settings.username.is_empty() {
             return Ok(());
         }
+        let _alone = self.login.lock().await;
         {
             let state = self.state();
             if state.basic || state.token.is_some() {
@@ -223,6 +233,7 @@ impl Client {
         match token.and_then(|token| Some(token.to_str().ok()?.to_owned())) {
             Some(token) => {
                 state.token = Some(SecretString::from(token));
+                state.generation += 1;
                 state.login_pause = self.deadlines.login_pause;
                 state.login_at = None;
             }
@@ -249,10 +260,22 @@ impl Client {
         }
     }
 
-    fn forget_session(&self) {
+    /// Whether the session is to be made anew; its token is forgotten then. The session itself is ended by the login.
+    fn may_renew(&self, generation: u64) -> bool {
         let mut state = self.state();
-        state.token = None;
-        state.session = None;
+        let paused = state.renew_at.is_some_and(|at| Instant::now() < at);
+        if state.token.is_none() && state.generation == generation || paused {
+            return false;
+        }
+        if state.generation == generation {
+            state.token = None;
+        }
+        true
+    }
+
+    fn pause_renewals(&self) {
+        let mut state = self.state();
+        state.renew_at = Some(Instant::now() + LONGEST_LOGIN_PAUSE);
     }
 
     fn pause_logins(&self) {

@@ -81,7 +81,7 @@ impl Lenient for Value {
         own_path(self.property(name)?)
     }
 
-    fn objects(&self, name: &str) -> impl Iterator<Item = (usize, &Value)> {
+    fn objects(&self, name: &str) -> impl Iterator<Item = (usize, &Self)> {
         self.property(name)
             .and_then(Self::as_array)
             .map_or(&[][..], Vec::as_slice)

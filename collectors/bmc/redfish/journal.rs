@@ -1,5 +1,6 @@
 //! Logs of a BMC, read incrementally: what was said once is not said again.
 
+use std::cmp::Ordering;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -36,6 +37,9 @@ struct Memory {
     links: Said,
     /// Where the last page began, in a log that puts new entries last.
     last_page: Option<PageLink>,
+    /// Whether it puts new entries first; `None` where nothing tells.
+    newest_first: Option<bool>,
+    /// Whether all of it was seen once.
     walked: bool,
 }
 
@@ -115,23 +119,23 @@ impl Journal {
             let page = page(&document, bmc, log);
             news.count = page.count.or(news.count);
             let next = page.next.clone();
-            let (new, old) = memory.take(page, &mut self.events, &mut news);
+            let old = memory.take(page, &mut self.events, &mut news);
             pages += 1;
-            if resumed && old == 0 && new > 0 {
-                // cleared and filled again: nothing of the last page is known
+            if resumed && old == 0 {
+                // cleared: nothing of the last page is known
                 resumed = false;
                 at = None;
                 continue;
             }
-            // in a log that puts new entries first, an old one means that the rest is old
-            let rest_is_old =
-                memory.walked && old > 0 && !resumed && next.is_some() && at.is_none() && new > 0;
+            let newest_first = memory.newest_first;
+            // where new entries come first, an old one means that the rest is old
+            let rest_is_old = memory.walked && old > 0 && newest_first == Some(true);
             match next {
                 Some(next) if pages < MOST_PAGES && !rest_is_old => at = Some(next),
                 next => {
-                    // at the end of a log of several pages the next look begins with the last
-                    memory.last_page = if next.is_none() { at } else { None };
-                    memory.walked = true;
+                    memory.walked |= next.is_none() || newest_first == Some(true);
+                    // where they come last, the next look begins with this page
+                    memory.last_page = at.filter(|_| newest_first == Some(false));
                     return Ok(news);
                 }
             }
@@ -155,31 +159,41 @@ impl Journal {
 }
 
 impl Memory {
-    /// Takes a page; says how many of its entries are new and how many were known.
-    fn take(&mut self, page: Page, events: &mut Said, news: &mut News) -> (usize, usize) {
-        let (mut new, mut old) = (0, 0);
+    /// Takes a page; says how many of its entries were known.
+    fn take(&mut self, page: Page, events: &mut Said, news: &mut News) -> usize {
+        if let [first, .., last] = &*page.entries {
+            let order = place(first).partial_cmp(&place(last));
+            self.newest_first = match order {
+                Some(Ordering::Greater) => Some(true),
+                Some(Ordering::Less) => Some(false),
+                _ => self.newest_first,
+            };
+        }
+        let mut old = 0;
         for entry in page.entries {
             let key = key(&entry);
-            if self.said.insert(&key) {
-                new += 1;
-                // an event of the stream may have said it already
-                if events.insert(&key) {
-                    news.entries.push(entry);
-                }
-            } else {
+            if !self.said.insert(&key) {
                 old += 1;
+            } else if events.insert(&key) {
+                // else an event of the stream has said it already
+                news.entries.push(entry);
             }
         }
         for path in page.links {
             if self.links.known.contains(&hash_of(&path)) {
                 old += 1;
             } else if news.links.len() < MOST_LINKS {
-                new += 1;
                 news.links.push(path);
             }
         }
-        (new, old)
+        old
     }
+}
+
+/// Where an entry stands among others: by its time, then by its number.
+fn place(entry: &LogEntry) -> (Option<i64>, Option<u64>) {
+    let at = entry.at.map(|at| at.nanos());
+    (at, entry.id.raw().parse().ok())
 }
 
 fn hash_of(what: &impl Hash) -> u64 {

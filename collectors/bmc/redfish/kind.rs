@@ -92,6 +92,55 @@ impl Periods {
 }
 
 impl Kind {
+    /// Every kind, for tests that try them all.
+    #[cfg(test)]
+    pub(crate) const ALL: &[Self] = &[
+        Self::Root,
+        Self::ChassisCollection,
+        Self::SystemCollection,
+        Self::ManagerCollection,
+        Self::Chassis,
+        Self::System,
+        Self::Manager,
+        Self::SensorCollection,
+        Self::Sensor,
+        Self::PowerSubsystem,
+        Self::PowerSupplyCollection,
+        Self::PowerSupply,
+        Self::PowerSupplyMetrics,
+        Self::ThermalSubsystem,
+        Self::ThermalMetrics,
+        Self::FanCollection,
+        Self::Fan,
+        Self::EnvironmentMetrics,
+        Self::LeakDetection,
+        Self::LeakDetectorCollection,
+        Self::LeakDetector,
+        Self::Power,
+        Self::Thermal,
+        Self::TelemetryService,
+        Self::MetricReportCollection,
+        Self::MetricReport,
+        Self::EventService,
+        Self::LogServiceCollection,
+        Self::LogService,
+        Self::LogEntries,
+        Self::LogEntry,
+        Self::StorageCollection,
+        Self::Storage,
+        Self::DriveCollection,
+        Self::Drive,
+        Self::MemoryCollection,
+        Self::Memory,
+        Self::MemoryMetrics,
+        Self::ProcessorCollection,
+        Self::Processor,
+        Self::ProcessorMetrics,
+        Self::UpdateService,
+        Self::FirmwareCollection,
+        Self::Firmware,
+    ];
+
     /// How often it is read.
     pub(crate) const fn tier(self) -> Tier {
         match self {

@@ -18,7 +18,7 @@ const MOST_DEPTH: u8 = 12;
 const MOST_BACKOFF: u32 = 16;
 
 /// Parts in ten of the budget that readings may take; the rest is for logs, health and inventory.
-const SHARE_OF_READINGS: u64 = 7;
+const SHARE_OF_READINGS: u32 = 7;
 
 /// A resource to read.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub(crate) struct Item {
     comes_along: bool,
     /// It brings its members along and is read as often as they.
     brings_members: bool,
+    /// It led to other resources when it was read last.
+    led_on: bool,
 }
 
 /// All resources of one BMC.
@@ -46,12 +48,23 @@ pub(crate) struct Item {
 pub(crate) struct Plan {
     items: BTreeMap<ResourcePath, Item>,
     periods: Periods,
-    requests_per_minute: u32,
+    budget: Share,
+    /// The time that reading all that moves takes within the budget; kept, because each choice asks for it.
+    stretched: Duration,
+}
+
+/// A budget: so many requests in so much time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    /// How many.
+    pub(crate) requests: u32,
+    /// In a minute, but for tests.
+    pub(crate) minute: Duration,
 }
 
 impl Plan {
     /// The root alone.
-    pub(crate) fn new(bmc: &str, periods: Periods, requests_per_minute: u32, now: Instant) -> Self {
+    pub(crate) fn new(bmc: &str, periods: Periods, budget: Share, now: Instant) -> Self {
         let root = Item {
             path: ResourcePath::root(),
             kind: Kind::Root,
@@ -64,11 +77,13 @@ impl Plan {
             failures: 0,
             comes_along: false,
             brings_members: false,
+            led_on: false,
         };
         Self {
             items: BTreeMap::from([(root.path.clone(), root)]),
             periods,
-            requests_per_minute: requests_per_minute.max(1),
+            budget,
+            stretched: Duration::ZERO,
         }
     }
 
@@ -96,7 +111,7 @@ impl Plan {
     /// How often a resource is read as things are.
     pub(crate) fn period(&self, item: &Item) -> Duration {
         match self.tier(item) {
-            Tier::Readings => self.periods.readings.max(self.stretched()),
+            Tier::Readings => self.readings_period(),
             tier => self.periods.of(tier),
         }
     }
@@ -116,17 +131,20 @@ impl Plan {
         }
     }
 
-    /// The time that reading all that moves takes within the budget.
-    fn stretched(&self) -> Duration {
+    /// How often what moves is read as things are.
+    pub(crate) fn readings_period(&self) -> Duration {
+        self.periods.readings.max(self.stretched)
+    }
+
+    fn stretch(&mut self) {
         let moving = self
             .items
             .values()
             .filter(|item| !item.comes_along && self.tier(item) == Tier::Readings)
             .count();
-        let moving = u64::try_from(moving).unwrap_or(u64::MAX);
-        let millis = moving.saturating_mul(60_000 * 10)
-            / (u64::from(self.requests_per_minute) * SHARE_OF_READINGS);
-        Duration::from_millis(millis)
+        let moving = u32::try_from(moving).unwrap_or(u32::MAX);
+        let all = self.budget.minute.saturating_mul(moving);
+        self.stretched = all * 10 / self.budget.requests.max(1) / SHARE_OF_READINGS;
     }
 
     /// A resource was read. Takes what it led to; gives what it no longer leads to, and what was below that.
@@ -143,6 +161,7 @@ impl Plan {
         item.visited = true;
         item.failures = 0;
         item.brings_members = brings;
+        let led_on = std::mem::replace(&mut item.led_on, !follow.is_empty());
         let (depth, once) = (item.depth, item.kind.tier() == Tier::Once);
         let item = item.clone();
         let due = now + self.period(&item);
@@ -150,6 +169,9 @@ impl Plan {
             self.items.remove(path);
         } else if let Some(item) = self.items.get_mut(path) {
             item.due = due;
+        }
+        if follow.is_empty() && !led_on {
+            return Vec::new();
         }
         for follow in follow {
             self.found(path, follow, depth, now, due);
@@ -161,7 +183,9 @@ impl Plan {
             .filter(|item| item.found_by.as_ref() == Some(path) && !found.contains(&item.path))
             .map(|item| item.path.clone())
             .collect();
-        self.remove(lost)
+        let removed = self.remove(lost);
+        self.stretch();
+        removed
     }
 
     fn found(&mut self, by: &ResourcePath, follow: &Follow, depth: u8, now: Instant, due: Instant) {
@@ -196,6 +220,7 @@ impl Plan {
             failures: 0,
             comes_along,
             brings_members: false,
+            led_on: false,
         };
         self.items.insert(follow.path.clone(), item);
     }
@@ -261,6 +286,11 @@ mod tests {
         inventory: Duration::from_hours(1),
     };
 
+    const BUDGET: Share = Share {
+        requests: 60,
+        minute: Duration::from_mins(1),
+    };
+
     fn follow(path: &str, kind: Kind) -> Follow {
         Follow {
             path: ResourcePath::parse(path).unwrap(),
@@ -273,7 +303,7 @@ mod tests {
     #[test]
     fn a_cycle_of_links_ends() {
         let now = Instant::now();
-        let mut plan = Plan::new("r1", PERIODS, 60, now);
+        let mut plan = Plan::new("r1", PERIODS, BUDGET, now);
         let mut tried = BTreeSet::new();
         let mut visits = 0;
         while let Some(item) = plan.next(now, &tried) {
@@ -293,7 +323,7 @@ mod tests {
     #[test]
     fn readings_stretch_when_the_budget_is_small_and_leave_room_for_the_rest() {
         let now = Instant::now();
-        let mut plan = Plan::new("r1", PERIODS, 60, now);
+        let mut plan = Plan::new("r1", PERIODS, BUDGET, now);
         let mut links: Vec<Follow> = (0..230)
             .map(|n| follow(&format!("/redfish/v1/Chassis/1/Sensors/{n}"), Kind::Sensor))
             .collect();
@@ -331,7 +361,7 @@ mod tests {
     #[test]
     fn what_is_no_longer_linked_is_gone_with_all_below_it() {
         let now = Instant::now();
-        let mut plan = Plan::new("r1", PERIODS, 60, now);
+        let mut plan = Plan::new("r1", PERIODS, BUDGET, now);
         let chassis = follow("/redfish/v1/Chassis/1", Kind::Chassis);
         plan.read(&ResourcePath::root(), &[chassis], now);
         let fan = follow("/redfish/v1/Chassis/1/Thermal", Kind::Thermal);

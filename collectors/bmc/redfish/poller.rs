@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use glasshouse_core::failure::FailureReason;
 use glasshouse_core::sample::Value;
 use glasshouse_core::time::{Clock, SystemClock, Timestamp};
 use nv_redfish_quirks::{BmcQuirks, RootEvidence};
@@ -18,7 +19,7 @@ use super::harvest::{Follow, Harvest, Place, Reading, Twin};
 use super::journal::Journal;
 use super::kind::Kind;
 use super::path::{PageLink, ResourcePath};
-use super::plan::{Item, Plan};
+use super::plan::{Item, Plan, Share};
 use super::published::Published;
 use super::read::{Report, read};
 use super::reader::Reader;
@@ -57,7 +58,13 @@ pub(crate) struct Poller {
 /// How a round went.
 #[derive(Clone, Copy, Debug, Default)]
 struct Round {
+    /// Answers of any kind.
     answered: usize,
+    /// Documents.
+    read: usize,
+    /// Refusals for want of rights.
+    denied: usize,
+    /// No answer.
     silent: usize,
 }
 
@@ -71,15 +78,14 @@ impl Poller {
         timing: Timing,
     ) -> Self {
         let now = Instant::now();
+        let budget = Share {
+            requests: settings.requests_per_minute,
+            minute: timing.deadlines.minute,
+        };
         Self {
             reader,
             name: settings.name.as_str().into(),
-            plan: Plan::new(
-                &settings.name,
-                timing.periods,
-                settings.requests_per_minute,
-                now,
-            ),
+            plan: Plan::new(&settings.name, timing.periods, budget, now),
             published,
             journal: Journal::default(),
             stream: None,
@@ -112,6 +118,7 @@ impl Poller {
                 Ok(()) => {
                     in_a_row = 0;
                     round.answered += 1;
+                    round.read += 1;
                     self.heard();
                 }
                 Err(error) if error.is_silence() => {
@@ -133,12 +140,15 @@ impl Poller {
                 }
             }
         }
-        self.close(round, silent);
+        self.close(round, silent, began);
     }
 
     /// What a round means for the BMC, and for the resources that were silent in it.
-    fn close(&mut self, round: Round, silent: Vec<ResourcePath>) {
+    fn close(&mut self, round: Round, silent: Vec<ResourcePath>, began: Instant) {
         let now = Instant::now();
+        if round.denied > 0 && round.read == 0 {
+            self.published().health().denied = true;
+        }
         if round.answered > 0 {
             // the BMC lives, so it is these that hang
             for path in silent {
@@ -147,37 +157,45 @@ impl Poller {
         } else if round.silent > 0 {
             self.published().health().silent_rounds += 1;
         }
-        if let Some(mut stream) = self.stream.take() {
-            let alive = stream.watch(now);
-            let heard: Vec<_> = stream.take().into_iter().collect();
-            let fresh = heard.into_iter().filter(|entry| self.journal.is_new(entry));
-            let fresh: Vec<_> = fresh.collect();
-            let mut published = self.published();
-            for entry in fresh {
-                published.take_entry(entry);
-            }
-            drop(published);
-            let id = self.event_source(alive);
-            self.take_own(stream.path().clone(), vec![id]);
-            self.stream = Some(stream);
+        self.hear_stream(now);
+        self.tell_wall_power(began, now);
+    }
+
+    /// Entries that came by the stream, and whether it lives.
+    fn hear_stream(&mut self, now: Instant) {
+        let Some(mut stream) = self.stream.take() else {
+            return;
+        };
+        let alive = stream.watch(now);
+        let mut heard = stream.take();
+        heard.retain(|entry| self.journal.is_new(entry));
+        let mut published = self.published();
+        for entry in heard {
+            published.take_entry(entry);
         }
-        if let Some(watts) = self
-            .wall
-            .as_ref()
-            .and_then(|wall| wall.best(now, self.timing.periods.readings))
-        {
-            let labels: Box<[Box<str>]> = Box::new([watts.source.into()]);
-            let reading = Reading {
-                metric: metric("hw.host.power"),
-                labels,
-                value: Ok(Value::F64(watts.watts)),
-                twin: Twin::None,
-            };
-            let period = self.timing.periods.readings;
-            let root = ResourcePath::root();
-            self.published()
-                .take(&Wall::place(&root), vec![reading], period, true, now);
-        }
+        let period = self.timing.periods.logs;
+        let source = self.event_source(alive);
+        published.take(stream.path(), vec![source], period, true, now);
+        drop(published);
+        self.stream = Some(stream);
+    }
+
+    /// The power of the machine, where this round read it.
+    fn tell_wall_power(&self, began: Instant, now: Instant) {
+        let Some(wall) = &self.wall else { return };
+        let period = self.plan.readings_period();
+        let Some(best) = wall.best(began, period) else {
+            return;
+        };
+        let reading = Reading {
+            metric: metric("hw.host.power"),
+            labels: Box::new([best.source.into()]),
+            value: Ok(Value::F64(best.watts)),
+            twin: Twin::None,
+        };
+        let place = Wall::place(&ResourcePath::root());
+        self.published()
+            .take(&place, vec![reading], period, true, now);
     }
 
     fn event_source(&self, streaming: bool) -> Reading {
@@ -187,12 +205,6 @@ impl Poller {
             value: Ok(Value::State(u16::from(streaming))),
             twin: Twin::None,
         }
-    }
-
-    fn take_own(&self, from: ResourcePath, readings: Vec<Reading>) {
-        let period = self.timing.periods.logs;
-        self.published()
-            .take(&from, readings, period, true, Instant::now());
     }
 
     fn heard(&self) {
@@ -226,9 +238,10 @@ impl Poller {
             _ => {
                 self.heard();
                 round.answered += 1;
+                round.denied += usize::from(error.reason() == FailureReason::Denied);
                 self.plan.failed(&item.path, now);
                 if matches!(error, RequestError::Status(404 | 410)) {
-                    self.published().lose(&item.path);
+                    self.lose(&item.path);
                     // a link that leads nowhere is absence, not failure
                     if item.kind != Kind::Root {
                         return;
@@ -352,10 +365,16 @@ impl Poller {
             published.take_facts(&path, harvest.facts);
             published.take_conditions(&path, harvest.conditions);
         }
-        let mut published = self.published();
         for path in lost {
-            published.lose(&path);
+            self.lose(&path);
         }
+    }
+
+    fn lose(&mut self, path: &ResourcePath) {
+        if let Some(wall) = &mut self.wall {
+            wall.lose(path);
+        }
+        self.published().lose(path);
     }
 
     /// What the root says of how it wants to be asked.

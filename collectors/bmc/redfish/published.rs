@@ -1,6 +1,8 @@
 //! Between the poller of a BMC and the collector's runs: what was read, and whether it is still of this moment.
 
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,8 +46,6 @@ type SeriesKey = (&'static str, Box<[Box<str>]>);
 #[derive(Debug)]
 struct Series {
     metric: &'static MetricDefinition,
-    /// The resource that said it.
-    from: ResourcePath,
     value: Result<Value, FailureReason>,
     /// Not written by a run yet.
     is_new: bool,
@@ -60,7 +60,10 @@ struct Series {
 /// Everything that one BMC said.
 #[derive(Debug, Default)]
 pub(crate) struct Published {
-    series: BTreeMap<SeriesKey, Series>,
+    /// Series by the resource that says them.
+    series: BTreeMap<ResourcePath, BTreeMap<SeriesKey, Series>>,
+    /// Who says a series, by its hash: two resources must not say the same.
+    owners: BTreeMap<u64, ResourcePath>,
     facts: BTreeMap<(String, &'static str), (&'static FactDefinition, String, ResourcePath)>,
     facts_said_at: Option<Instant>,
     facts_changed: bool,
@@ -105,6 +108,41 @@ impl Health {
     }
 }
 
+impl Series {
+    /// Writes what there is to say; says whether there will be more.
+    fn write(
+        &mut self,
+        labels: &[Box<str>],
+        out: &mut dyn SampleWriter,
+        now: Instant,
+        unresponsive: bool,
+    ) -> bool {
+        let labels: Vec<&str> = labels.iter().map(|label| &**label).collect();
+        if self.gone {
+            out.absent(self.metric, &labels, FailureReason::Missing);
+            return false;
+        }
+        if std::mem::take(&mut self.is_new) {
+            self.said_at = Some(now);
+            match self.value {
+                Ok(value) => out.sample(self.metric, &labels, value),
+                Err(reason) => out.absent(self.metric, &labels, reason),
+            }
+            return true;
+        }
+        if unresponsive || now >= self.old_at {
+            out.absent(self.metric, &labels, FailureReason::Timeout);
+        }
+        now < self.old_at + TOLD_ABSENT
+    }
+}
+
+fn hash_of(key: &SeriesKey) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Published {
     /// How the BMC does, to be changed.
     pub(crate) const fn health(&mut self) -> &mut Health {
@@ -141,11 +179,8 @@ impl Published {
             );
             said.insert(key);
         }
-        for (key, series) in &mut self.series {
-            if series.from == *from && !said.contains(key) && !series.gone {
-                series.gone = true;
-                series.is_new = true;
-            }
+        for (key, series) in self.series.entry(from.clone()).or_default() {
+            series.gone |= !said.contains(key);
         }
     }
 
@@ -172,39 +207,45 @@ impl Published {
         period: Duration,
         now: Instant,
     ) {
-        let known = self.series.len();
-        let old_at = now + period * PERIODS_UNTIL_ABSENT;
-        match self.series.entry(key) {
-            std::collections::btree_map::Entry::Occupied(mut slot) => {
-                let series = slot.get_mut();
-                // another resource says it, and is still there
-                if series.from != *from && !series.gone && now < series.old_at {
+        let hash = hash_of(&key);
+        match self.owners.get(&hash) {
+            Some(owner) if owner == from => {}
+            Some(owner) => {
+                let said = self.series.get(owner).and_then(|all| all.get(&key));
+                if said.is_some_and(|series| !series.gone && now < series.old_at) {
+                    // another resource says it, and is still there
                     return;
                 }
-                let seldom = series.metric.name.contains(".limit")
-                    && series.value == value
-                    && !series.gone
-                    && now < series.old_at
-                    && series.said_at.is_some_and(|at| now < at + SAID_AGAIN);
-                series.is_new |= !seldom;
-                series.value = value;
-                series.from = from.clone();
-                series.old_at = old_at;
-                series.gone = false;
+                if let Some(all) = self.series.get_mut(&owner.clone()) {
+                    all.remove(&key);
+                }
             }
-            std::collections::btree_map::Entry::Vacant(slot) if known < MOST_SERIES => {
-                slot.insert(Series {
-                    metric,
-                    from: from.clone(),
-                    value,
-                    is_new: true,
-                    old_at,
-                    said_at: None,
-                    gone: false,
-                });
-            }
-            std::collections::btree_map::Entry::Vacant(_) => {}
+            None if self.owners.len() >= MOST_SERIES => return,
+            None => {}
         }
+        self.owners.insert(hash, from.clone());
+        let old_at = now + period * PERIODS_UNTIL_ABSENT;
+        let all = self.series.entry(from.clone()).or_default();
+        let Some(series) = all.get_mut(&key) else {
+            let series = Series {
+                metric,
+                value,
+                is_new: true,
+                old_at,
+                said_at: None,
+                gone: false,
+            };
+            all.insert(key, series);
+            return;
+        };
+        let seldom = series.metric.name.contains(".limit")
+            && series.value == value
+            && now < series.old_at
+            && series.said_at.is_some_and(|at| now < at + SAID_AGAIN);
+        series.is_new |= !seldom;
+        series.value = value;
+        series.old_at = old_at;
+        series.gone = false;
     }
 
     fn is_wanted(&self, twin: &Twin, settled: bool) -> bool {
@@ -274,11 +315,8 @@ impl Published {
 
     /// A resource exists no more.
     pub(crate) fn lose(&mut self, from: &ResourcePath) {
-        for series in self.series.values_mut() {
-            if series.from == *from && !series.gone {
-                series.gone = true;
-                series.is_new = true;
-            }
+        for series in self.series.entry(from.clone()).or_default().values_mut() {
+            series.gone = true;
         }
         self.facts.retain(|_, (_, _, said_by)| said_by != from);
         self.conditions.remove(from);
@@ -328,24 +366,16 @@ impl Published {
     }
 
     fn write_series(&mut self, out: &mut dyn SampleWriter, now: Instant, unresponsive: bool) {
-        self.series.retain(|(_, labels), series| {
-            let labels: Vec<&str> = labels.iter().map(|label| &**label).collect();
-            if series.gone {
-                out.absent(series.metric, &labels, FailureReason::Missing);
-                return false;
-            }
-            if std::mem::take(&mut series.is_new) {
-                series.said_at = Some(now);
-                match series.value {
-                    Ok(value) => out.sample(series.metric, &labels, value),
-                    Err(reason) => out.absent(series.metric, &labels, reason),
+        let owners = &mut self.owners;
+        self.series.retain(|_, all| {
+            all.retain(|key, series| {
+                let kept = series.write(&key.1, out, now, unresponsive);
+                if !kept {
+                    owners.remove(&hash_of(key));
                 }
-                return true;
-            }
-            if unresponsive || now >= series.old_at {
-                out.absent(series.metric, &labels, FailureReason::Timeout);
-            }
-            now < series.old_at + TOLD_ABSENT
+                kept
+            });
+            !all.is_empty()
         });
     }
 

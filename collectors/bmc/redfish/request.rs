@@ -21,7 +21,6 @@ pub(crate) const READABLE: &[&str] = &[
     "Managers",
     "PowerEquipment",
     "SSE",
-    "SessionService",
     "Storage",
     "Systems",
     "TelemetryService",
@@ -30,19 +29,15 @@ pub(crate) const READABLE: &[&str] = &[
 ];
 
 /// Every request that can be sent. All but the last two only read; those make and end the collector's own session.
-pub static ALLOWED: [AllowedRequest; 14] = [
+pub static ALLOWED: [AllowedRequest; 13] = [
     get("/redfish/v1", "what the BMC offers, and who made it"),
     get(
         "/redfish/v1/Chassis/**",
         "sensors, power, cooling, power supplies, fans, leaks",
     ),
     get(
-        "/redfish/v1/EventService",
-        "where events can be listened to",
-    ),
-    get(
         "/redfish/v1/EventService/**",
-        "the stream of server-sent events; no subscription is made",
+        "where events can be listened to, and their stream; no subscription is made",
     ),
     get(
         "/redfish/v1/Managers/**",
@@ -52,8 +47,7 @@ pub static ALLOWED: [AllowedRequest; 14] = [
         "/redfish/v1/PowerEquipment/**",
         "power distribution, where the BMC serves it",
     ),
-    get("/redfish/v1/SSE", "the stream of server-sent events"),
-    get("/redfish/v1/SessionService", "where a session is made"),
+    get("/redfish/v1/SSE/**", "the stream of server-sent events"),
     get(
         "/redfish/v1/Storage/**",
         "drives outside of a system, where the BMC serves them",
@@ -65,6 +59,10 @@ pub static ALLOWED: [AllowedRequest; 14] = [
     get(
         "/redfish/v1/TelemetryService/**",
         "metric reports that the BMC makes by itself",
+    ),
+    get(
+        "/redfish/v1/ThermalEquipment/**",
+        "coolant distribution and leaks, where the BMC serves it",
     ),
     get("/redfish/v1/UpdateService/**", "firmware inventory"),
     AllowedRequest {

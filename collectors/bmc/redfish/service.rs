@@ -111,7 +111,7 @@ impl Service {
             // so that their number does not go up and down
             .thread_keep_alive(Duration::from_hours(24))
             .build()
-            .map_err(no_thread)?;
+            .map_err(|error| no_thread(&error))?;
         let shared = Arc::clone(&finished);
         let thread = std::thread::Builder::new()
             .name("redfish".to_owned())
@@ -133,7 +133,7 @@ impl Service {
                 // one that resolves a name for ever is not waited for
                 runtime.shutdown_background();
             })
-            .map_err(no_thread)?;
+            .map_err(|error| no_thread(&error))?;
         Ok(Self {
             bmcs,
             beat,
@@ -185,11 +185,11 @@ impl Drop for Service {
     }
 }
 
-fn no_thread(error: std::io::Error) -> CollectError {
+fn no_thread(error: &std::io::Error) -> CollectError {
     CollectError {
         path: "/proc/self/task".into(),
         line: None,
-        reason: FailureReason::from_io(&error),
+        reason: FailureReason::from_io(error),
         detail: format!("no thread for BMCs: {error}"),
     }
 }

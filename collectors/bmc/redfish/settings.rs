@@ -19,7 +19,7 @@ pub(crate) static OPTIONS: [OptionDefinition; 1] = [OptionDefinition {
     default: OptionDefault::Tables(&BMC),
 }];
 
-static BMC: [OptionDefinition; 10] = [
+pub(crate) static BMC: [OptionDefinition; 10] = [
     OptionDefinition {
         name: "address",
         help: "Its URL, e.g. `https://10.0.0.5`, or `https://169.254.1.1` for this machine's own over its host interface; `http` only on loopback.",

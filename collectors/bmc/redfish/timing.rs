@@ -41,6 +41,7 @@ pub(crate) const TIMING: Timing = Timing {
         answer: Duration::from_secs(10),
         login: Duration::from_secs(30),
         login_pause: Duration::from_secs(30),
+        minute: Duration::from_mins(1),
     },
     round: Duration::from_mins(1),
     run: Duration::from_secs(2),

@@ -55,8 +55,8 @@ impl Wall {
         }
     }
 
-    /// The best claim, if it is of this moment.
-    pub(crate) fn best(&self, now: Instant, period: Duration) -> Option<Best> {
+    /// The best claim, if it was made since then.
+    pub(crate) fn best(&self, since: Instant, period: Duration) -> Option<Best> {
         let rank = |path: &ResourcePath, claim: &WallPower| {
             let enclosure: Vec<&str> = path.segments().take(2).collect();
             let holds = self.machines.contains(&enclosure.join("/"));
@@ -67,16 +67,24 @@ impl Wall {
             .iter()
             .min_by_key(|(path, (claim, _))| rank(path, claim));
         if let Some((_, (claim, at))) = claimed {
-            return (now.saturating_duration_since(*at) < period).then_some(Best {
+            return (*at >= since).then_some(Best {
                 watts: claim.watts,
                 source: "redfish",
             });
         }
-        self.sum(now, period)
+        self.sum(since, period)
+    }
+
+    /// The resource is gone, and what it claimed.
+    pub(crate) fn lose(&mut self, path: &ResourcePath) {
+        self.claims.remove(path);
+        self.machines.remove(path.below_root());
+        let below = format!("/{}", path.below_root());
+        self.supplies.retain(|id, _| !id.contains(&below));
     }
 
     /// The input of all supplies, by the newer schema where both tell; nothing where one of them is not fresh.
-    fn sum(&self, now: Instant, period: Duration) -> Option<Best> {
+    fn sum(&self, since: Instant, period: Duration) -> Option<Best> {
         let is_old_style = |id: &str| id.contains('#');
         let newer = self.supplies.keys().any(|id| !is_old_style(id));
         let counted = || {
@@ -85,9 +93,10 @@ impl Wall {
                 .filter(|(id, _)| !newer || !is_old_style(id))
                 .map(|(_, supply)| supply)
         };
-        let fresh =
-            counted().all(|(_, at)| now.saturating_duration_since(*at) < period * RUNS_OF_A_SUPPLY);
-        (fresh && counted().next().is_some()).then(|| Best {
+        let is_fresh = |at: &Instant| *at + period * RUNS_OF_A_SUPPLY >= since;
+        let fresh = counted().all(|(_, at)| is_fresh(at));
+        let moved = counted().any(|(_, at)| *at >= since);
+        (fresh && moved).then(|| Best {
             watts: counted().map(|(watts, _)| watts).sum(),
             source: "psu_sum",
         })

@@ -26,7 +26,7 @@ pub(super) fn subsystem(document: &Json, place: Place<'_>, out: &mut Harvest) {
         &id,
         &name_of(document, place.path),
         place,
-        "fan",
+        "other",
         out,
     );
 }

@@ -76,7 +76,13 @@ pub(crate) fn read(kind: Kind, document: &Json, place: Place<'_>, now: Timestamp
 fn members(kind: Kind, document: &Json, place: Place<'_>, out: &mut Harvest) {
     let Some(member) = kind.member() else { return };
     for (_, entry) in document.objects("Members") {
-        if let Some(path) = own_path(entry) {
+        // a member that came along is named by its id at the least
+        let named =
+            || ResourcePath::parse(&format!("{}/{}", place.path.as_str(), entry.text("Id")?));
+        if let Some(path) = own_path(entry)
+            .or_else(named)
+            .filter(|path| path != place.path)
+        {
             out.follow.push(Follow {
                 path,
                 kind: member,

@@ -25,7 +25,7 @@ pub(super) fn subsystem(document: &Json, place: Place<'_>, out: &mut Harvest) {
         &id,
         &name_of(document, place.path),
         place,
-        "power_supply",
+        "other",
         out,
     );
     if let Some(rated) = document.number("CapacityWatts") {
