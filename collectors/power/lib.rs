@@ -14,6 +14,7 @@ use glasshouse_core::collector::CollectorSpec;
 pub static COLLECTORS: &[&dyn CollectorSpec] = &[
     &hwmon::HWMON,
     &hwmon::HWMON_ALARM,
+    &hwmon::HWMON_DEVICE,
     &rapl::RAPL,
     &thermal::THERMAL,
     &power_supply::POWER_SUPPLY,

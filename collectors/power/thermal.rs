@@ -21,7 +21,8 @@ pub(crate) static THERMAL: Spec = Spec {
         help: "Types of cooling devices to leave out: names, or the start of one and `*`. ACPI makes one of each processor.",
         default: OptionDefault::TextList(&["Processor"]),
     }],
-    interval_seconds: 5,
+    // a zone of ACPI runs code of the firmware, that of a package interrupts a core
+    interval_seconds: 10,
     needs: "",
     build: |root: SysRoot, options: &Options| {
         Box::new(Thermal {
@@ -38,7 +39,7 @@ pub(crate) static THERMAL: Spec = Spec {
 const DIRECTORY: &str = "sys/class/thermal";
 
 /// Runs between two looks for zones: five minutes at the default interval.
-const RUNS_BETWEEN_LOOKS: u32 = 60;
+const RUNS_BETWEEN_LOOKS: u32 = 30;
 
 /// What all zones and cooling devices belong to.
 const PARENT: &str = "thermal";

@@ -2,21 +2,19 @@
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::failure::CollectError;
-use glasshouse_core::metric::MetricDefinition;
 use glasshouse_core::options::{OptionDefault, OptionDefinition, Options};
 use glasshouse_core::sample::Value;
 use glasshouse_sysfs::{KeptFile, Patterns, ReadBuffer, Spec, SysRoot, optional};
 
-use super::chip::{self, Chip};
+use super::chip::{self, Chip, Whose};
 use super::kind::{ALARMS, parts};
 use super::sensor::label;
-use super::{DIRECTORY, MOST_SENSORS};
-use crate::metrics::SENSOR_ALARM;
+use super::{ALARM, ALARM_INDEX, DIRECTORY, METRICS, MOST_SENSORS};
 
 pub(crate) static HWMON_ALARM: Spec = Spec {
     name: "hwmon_alarm",
     summary: "Alarms of monitoring chips: limits that were passed, and opened cases.",
-    metrics: &METRICS,
+    metrics: METRICS.split_at(ALARM_INDEX).1,
     facts: &[],
     options: &[OptionDefinition {
         name: "exclude_chips",
@@ -27,24 +25,18 @@ pub(crate) static HWMON_ALARM: Spec = Spec {
     interval_seconds: 15,
     needs: "",
     build: |root: SysRoot, options: &Options| {
-        Box::new(HwmonAlarm {
-            root,
-            exclude: Patterns::new(options.text_list("exclude_chips")),
-            alarms: Vec::new(),
-            runs: 0,
-            buffer: ReadBuffer::new(),
-        })
+        Box::new(HwmonAlarm::new(root, options, Whose::Machine))
     },
 };
 
 /// Runs between two looks for chips: five minutes at the default interval.
 const RUNS_BETWEEN_LOOKS: u32 = 20;
 
-static METRICS: [MetricDefinition; 1] = [SENSOR_ALARM];
-
+/// The alarms of chips.
 #[derive(Debug)]
-struct HwmonAlarm {
+pub(super) struct HwmonAlarm {
     root: SysRoot,
+    whose: Whose,
     exclude: Patterns,
     alarms: Vec<Alarm>,
     runs: u32,
@@ -61,11 +53,24 @@ struct Alarm {
     file: KeptFile,
 }
 
+impl HwmonAlarm {
+    pub(super) fn new(root: SysRoot, options: &Options, whose: Whose) -> Self {
+        Self {
+            root,
+            whose,
+            exclude: Patterns::new(options.text_list("exclude_chips")),
+            alarms: Vec::new(),
+            runs: 0,
+            buffer: ReadBuffer::new(),
+        }
+    }
+}
+
 impl Collector for HwmonAlarm {
     fn collect(&mut self, out: &mut dyn SampleWriter) -> Result<Presence, CollectError> {
         if self.runs.is_multiple_of(RUNS_BETWEEN_LOOKS) {
             self.alarms.clear();
-            for chip in chip::find(&self.root, &self.exclude, out)? {
+            for chip in chip::find(&self.root, self.whose, &self.exclude, out)? {
                 find(&self.root, &chip, &mut self.alarms, out);
             }
         }
@@ -87,11 +92,11 @@ impl Alarm {
         match optional(self.file.read_u64(buffer)) {
             Ok(Some(raised)) => {
                 let state = Value::State(u16::from(raised != 0));
-                out.sample(&METRICS[0], &labels, state);
+                out.sample(ALARM, &labels, state);
             }
             Ok(None) => {}
             Err(error) => {
-                out.absent(&METRICS[0], &labels, error.reason);
+                out.absent(ALARM, &labels, error.reason);
                 super::sensor::told(error, out);
             }
         }

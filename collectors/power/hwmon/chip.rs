@@ -8,6 +8,25 @@ use super::part::part;
 use super::place::stable_place;
 use super::{DIRECTORY, MOST_CHIPS};
 
+/// Who answers when a chip is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The chip itself, over a register or a bus of the machine.
+    Machine,
+    /// The firmware of a drive, a card or a management controller, which may be asleep, busy or dead: `nvme` sends the
+    /// drive a command, `drivetemp` empties its queue for one, `power_meter` runs code that may ask the BMC.
+    Device,
+}
+
+impl Whose {
+    fn of(part: &str) -> Self {
+        match part {
+            "enclosure" | "gpu" | "network" | "physical_disk" => Self::Device,
+            _ => Self::Machine,
+        }
+    }
+}
+
 /// One chip.
 #[derive(Debug)]
 pub(super) struct Chip {
@@ -61,10 +80,11 @@ impl Chip {
     }
 }
 
-/// Every chip that is not left out, in the order of names and places, so that numbers behind equal names do not depend
+/// Every chip of a kind that is not left out, in the order of names and places, so that numbers behind equal names do not depend
 /// on the order of discovery alone.
 pub(super) fn find(
     root: &SysRoot,
+    whose: Whose,
     exclude: &Patterns,
     out: &mut dyn SampleWriter,
 ) -> Result<Vec<Chip>, CollectError> {
@@ -72,7 +92,7 @@ pub(super) fn find(
     let names = optional(root.list(DIRECTORY))?.unwrap_or_default();
     for name in names.into_iter().take(MOST_CHIPS) {
         match chip(root, &format!("{DIRECTORY}/{name}"), out) {
-            Ok(chip) if exclude.matches(&chip.driver) => {}
+            Ok(chip) if Whose::of(chip.part) != whose || exclude.matches(&chip.driver) => {}
             Ok(chip) => chips.push(chip),
             Err(error) => out.failure(error),
         }

@@ -74,38 +74,38 @@ const LIMITS: &[(&str, &str)] = &[
 pub(super) static KINDS: [Kind; 8] = [
     Kind {
         stem: "temp",
-        readings: &[reading("input", &METRICS[0])],
+        readings: &[reading("input", &METRICS[1])],
         divisor: MILLI,
         limits: LIMITS,
-        limit: Some(&METRICS[1]),
+        limit: Some(&METRICS[2]),
     },
     Kind {
         stem: "in",
         readings: &[
-            reading("input", &METRICS[2]),
-            reading("average", &METRICS[2]),
+            reading("input", &METRICS[3]),
+            reading("average", &METRICS[3]),
         ],
         divisor: MILLI,
         limits: LIMITS,
-        limit: Some(&METRICS[3]),
+        limit: Some(&METRICS[4]),
     },
     Kind {
         stem: "curr",
         readings: &[
-            reading("input", &METRICS[4]),
-            reading("average", &METRICS[4]),
+            reading("input", &METRICS[5]),
+            reading("average", &METRICS[5]),
         ],
         divisor: MILLI,
         limits: LIMITS,
-        limit: Some(&METRICS[5]),
+        limit: Some(&METRICS[6]),
     },
     Kind {
         stem: "power",
         readings: &[
-            typed("average", &METRICS[6]),
-            typed("input", &METRICS[6]),
-            // beside an average
+            typed("average", &METRICS[7]),
             typed("input", &METRICS[7]),
+            // beside an average
+            typed("input", &METRICS[8]),
         ],
         divisor: MICRO,
         limits: &[
@@ -119,38 +119,38 @@ pub(super) static KINDS: [Kind; 8] = [
             ("rated_min", RATED_LOW),
             ("rated_max", RATED),
         ],
-        limit: Some(&METRICS[8]),
+        limit: Some(&METRICS[9]),
     },
     Kind {
         stem: "fan",
         readings: &[
-            reading("input", &METRICS[9]),
-            reading("target", &METRICS[11]),
+            reading("input", &METRICS[10]),
+            reading("target", &METRICS[12]),
         ],
         divisor: 1.0,
         limits: &[("min", LOW_DEGRADED), ("max", HIGH_DEGRADED)],
-        limit: Some(&METRICS[10]),
+        limit: Some(&METRICS[11]),
     },
     Kind {
         stem: "pwm",
-        readings: &[reading("", &METRICS[12])],
+        readings: &[reading("", &METRICS[13])],
         divisor: DUTY,
         limits: &[],
         limit: None,
     },
     Kind {
         stem: "energy",
-        readings: &[typed("input", &METRICS[13])],
+        readings: &[typed("input", &METRICS[14])],
         divisor: MICRO,
         limits: &[],
         limit: None,
     },
     Kind {
         stem: "humidity",
-        readings: &[reading("input", &METRICS[14])],
+        readings: &[reading("input", &METRICS[15])],
         divisor: MILLI_PERCENT,
         limits: LIMITS,
-        limit: Some(&METRICS[15]),
+        limit: Some(&METRICS[16]),
     },
 ];
 

@@ -60,10 +60,23 @@ fn every_collector_survives_broken_trees_of_further_machines() {
     for (name, collectors) in [
         (
             "hwmon-arm",
-            &["hwmon", "hwmon_alarm", "rapl", "thermal", "power_supply"][..],
+            &[
+                "hwmon",
+                "hwmon_alarm",
+                "hwmon_device",
+                "rapl",
+                "thermal",
+                "power_supply",
+            ][..],
         ),
-        ("hwmon-epyc", &["hwmon", "hwmon_alarm", "rapl"]),
-        ("hwmon-xeon", &["hwmon", "hwmon_alarm", "rapl", "thermal"]),
+        (
+            "hwmon-epyc",
+            &["hwmon", "hwmon_alarm", "hwmon_device", "rapl"],
+        ),
+        (
+            "hwmon-xeon",
+            &["hwmon", "hwmon_alarm", "hwmon_device", "rapl", "thermal"],
+        ),
     ] {
         for one in collectors {
             let found = violations(collector(one), &tree(name));
@@ -113,6 +126,31 @@ fn wall_power_is_the_sum_of_all_supplies_or_nothing() {
     );
     std::fs::write(&input, "398250000\n").unwrap();
     assert_eq!(wall(), Some(810.75));
+}
+
+/// A drive that does not answer holds whoever asks it for a minute, and its temperature is not worth that of a fan.
+#[test]
+fn what_asks_a_device_is_read_apart_from_the_machine() {
+    for name in TREES {
+        let chips = |one| -> std::collections::BTreeSet<String> {
+            let recording = record(collector(one), &tree(name));
+            let samples = recording.samples.into_iter();
+            samples
+                .filter(|sample| sample.metric.name != "hw.host.power")
+                .map(|sample| sample.labels[0].clone())
+                .collect()
+        };
+        let asks = |id: &String| {
+            ["amdgpu", "drivetemp", "mlx5", "nvme", "power_meter", "sfp_"]
+                .iter()
+                .any(|driver| id.starts_with(driver))
+        };
+        let (machine, device) = (chips("hwmon"), chips("hwmon_device"));
+        assert!(!machine.is_empty() && !device.is_empty(), "{name}");
+        assert!(!machine.iter().any(asks), "{name}: {machine:?}");
+        assert!(device.iter().all(asks), "{name}: {device:?}");
+        assert!(!chips("hwmon_alarm").iter().any(asks), "{name}");
+    }
 }
 
 #[test]
@@ -244,11 +282,16 @@ fn a_chip_behind_pci_is_named_by_its_address() {
             let target = format!("../../devices/{place}/{number}");
             std::os::unix::fs::symlink(target, class.join(number)).unwrap();
         }
-        let recording = record(collector("hwmon"), tree.path());
-        let samples = recording.samples.iter();
-        samples
-            .map(|sample| format!("{} {}", sample.labels[0], sample.labels[3]))
-            .collect()
+        let mut ids = Vec::new();
+        for one in ["hwmon", "hwmon_device"] {
+            let recording = record(collector(one), tree.path());
+            let samples = recording.samples.iter();
+            ids.extend(samples.map(|sample| format!("{} {}", sample.labels[0], sample.labels[3])));
+        }
+        ids.sort();
+        // `jc42#2` behind `jc42`
+        ids.sort_by_key(|id| id.replace('#', "~"));
+        ids
     };
     let expected = [
         "jc42/power1 memory",
