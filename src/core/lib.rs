@@ -11,6 +11,7 @@ pub mod condition;
 pub mod fact;
 pub mod failure;
 pub mod finding;
+pub mod hardware;
 pub mod identity;
 pub mod labels;
 pub mod log;

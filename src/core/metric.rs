@@ -26,6 +26,133 @@ pub struct MetricDefinition {
     pub audience: Audience,
 }
 
+/// A reading for operators, a floating-point number: name, unit, help, what it is not, labels, source. The methods of
+/// [`MetricDefinition`] change what differs.
+#[must_use]
+pub const fn gauge(
+    name: &'static str,
+    unit: &'static str,
+    help: &'static str,
+    is_not: &'static str,
+    labels: &'static [LabelDefinition],
+    source: &'static str,
+) -> MetricDefinition {
+    MetricDefinition {
+        name,
+        unit,
+        kind: MetricKind::Gauge,
+        value: ValueType::F64,
+        help,
+        is_not,
+        labels,
+        source,
+        audience: Audience::Operator,
+    }
+}
+
+/// A counter of whole things, for operators.
+#[must_use]
+pub const fn counter(
+    name: &'static str,
+    unit: &'static str,
+    help: &'static str,
+    is_not: &'static str,
+    labels: &'static [LabelDefinition],
+    source: &'static str,
+) -> MetricDefinition {
+    gauge(name, unit, help, is_not, labels, source)
+        .whole()
+        .counted()
+}
+
+/// A reading that is one of several words, for operators.
+#[must_use]
+pub const fn state(
+    name: &'static str,
+    states: &'static [&'static str],
+    help: &'static str,
+    is_not: &'static str,
+    labels: &'static [LabelDefinition],
+    source: &'static str,
+) -> MetricDefinition {
+    gauge(name, "{state}", help, is_not, labels, source).of_states(states)
+}
+
+impl MetricDefinition {
+    /// The same, of whole numbers.
+    #[must_use]
+    pub const fn whole(self) -> Self {
+        Self {
+            value: ValueType::U64,
+            ..self
+        }
+    }
+
+    /// The same, as a counter.
+    #[must_use]
+    pub const fn counted(self) -> Self {
+        Self {
+            kind: MetricKind::Counter,
+            ..self
+        }
+    }
+
+    /// The same, as whole things that come and go, and that may be added up over series.
+    #[must_use]
+    pub const fn amount(self) -> Self {
+        Self {
+            kind: MetricKind::UpDownCounter,
+            ..self.whole()
+        }
+    }
+
+    /// The same, with one of these words as its value.
+    #[must_use]
+    pub const fn of_states(self, states: &'static [&'static str]) -> Self {
+        Self {
+            value: ValueType::State(states),
+            ..self
+        }
+    }
+
+    /// The same, for those who tune.
+    #[must_use]
+    pub const fn for_performance(self) -> Self {
+        Self {
+            audience: Audience::Performance,
+            ..self
+        }
+    }
+
+    /// The same, for those who look after Glasshouse.
+    #[must_use]
+    pub const fn for_glasshouse(self) -> Self {
+        Self {
+            audience: Audience::Glasshouse,
+            ..self
+        }
+    }
+
+    /// Whether both mean the same: all but where it is read, which each collector says for itself.
+    #[must_use]
+    pub fn means_the_same_as(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            unit,
+            kind,
+            value,
+            help,
+            is_not,
+            labels,
+            source: _,
+            audience,
+        } = self;
+        (*name, *unit, *kind, *value, *help)
+            == (other.name, other.unit, other.kind, other.value, other.help)
+            && (*is_not, *labels, *audience) == (other.is_not, other.labels, other.audience)
+    }
+}
+
 /// How the values of a metric over time relate (the instruments of OpenTelemetry).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MetricKind {
