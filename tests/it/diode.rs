@@ -1,12 +1,14 @@
 //! The diode, looked at from outside: who holds what, and what the kernel refuses to the face.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
 
+use crate::support::folder::Folder;
 use crate::support::mcp::Revision;
-use crate::support::process::is_root;
+use crate::support::process::{children, is_root};
 use crate::support::up::Up;
 use crate::support::{eventually, skip};
 
@@ -84,14 +86,89 @@ async fn no_role_holds_more_than_its_own_end() {
     assert!(!frames(&probe).is_empty(), "{:?}", probe.descriptors);
     assert!(frames(&probe).iter().all(|end| *end == (false, true)));
     assert!(frames(&serve).is_empty() && frames(&authd).is_empty());
-    // the probe reads nothing that others can write into
+    // the probe reads nothing that others can write into, but what its own workers say
+    let of_workers: Vec<String> = children(probe.process)
+        .iter()
+        .filter_map(|(id, _)| std::fs::read_link(format!("/proc/{id}/fd/1")).ok())
+        .map(|output| output.to_string_lossy().into_owned())
+        .collect();
     for held in probe.descriptors.iter().filter(|held| held.readable) {
         assert!(
-            !held.target.starts_with("pipe:") || held.number <= 2,
+            !held.target.starts_with("pipe:")
+                || held.number <= 2
+                || of_workers.contains(&held.target),
             "probe reads {held:?}"
         );
     }
     refused_by_the_kernel(&up, &[&probe, &node, &serve]);
+}
+
+/// A worker that talks to a network: another user, no capability, and nothing of this machine but its end of a FIFO.
+#[tokio::test]
+async fn a_worker_that_talks_to_a_network_holds_nothing_of_this_machine() {
+    if !is_root() {
+        return skip("only root starts workers as users of their own");
+    }
+    let folder = Folder::new();
+    let config = folder.join("given.toml");
+    // nobody listens there
+    std::fs::write(
+        &config,
+        "[collectors.redfish.bmcs.nobody]\naddress = \"http://127.0.0.1:9\"\nusername = \"reader\"\npassword_file = \"/nonexistent\"\n",
+    )
+    .unwrap();
+    let up = Up::start_with_probe(&config);
+    let worker = eventually("the worker", async || {
+        children(up.running.id())
+            .into_iter()
+            .find(|(_, line)| {
+                line.get(1..3)
+                    .is_some_and(|words| words == ["probe", "bmc"])
+            })
+            .map(|(id, _)| id)
+    })
+    .await;
+    let frames = up.state.join("run/workers/bmc");
+    let worker = eventually("its end of the FIFO", async || {
+        let look = Look::of("probe bmc", worker);
+        let has_end = |held: &Descriptor| held.target == frames.to_string_lossy();
+        look.descriptors.iter().any(has_end).then_some(look)
+    })
+    .await;
+    print!("{}", worker.table());
+    let probe = Look::of("probe", probe_of(&up));
+    assert_ne!(worker.user, 0);
+    assert_ne!(worker.user, probe.user, "its user is not the probe's");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", worker.process)).unwrap();
+    for line in status.lines().filter(|line| line.starts_with("Cap")) {
+        let (set, bits) = line.split_once(':').unwrap();
+        assert_eq!(u64::from_str_radix(bits.trim(), 16), Ok(0), "{set}");
+    }
+    for held in &worker.descriptors {
+        let is_own_end = held.target == frames.to_string_lossy();
+        let is_device = held.target.starts_with("/dev/") && held.target != "/dev/null";
+        assert!(!is_device, "the worker holds {held:?}");
+        assert!(
+            !Path::new(&held.target).starts_with(&up.state) || (is_own_end && !held.readable),
+            "the worker holds {held:?}"
+        );
+    }
+    // the probe reads its FIFO and no other role can write it
+    let end = frames.metadata().unwrap();
+    assert_eq!((end.uid(), end.gid()), (probe.user, worker.group));
+    assert_eq!(end.mode() & 0o7777, 0o620);
+}
+
+/// The probe itself, and not a worker of it.
+fn probe_of(up: &Up) -> u32 {
+    let all = children(up.running.id());
+    let is_probe = |line: &[String]| {
+        let mut words = line.iter().skip(1);
+        words.next().is_some_and(|word| word == "probe")
+            && words.next().is_some_and(|word| word.starts_with("--"))
+    };
+    let probe = all.iter().find(|(_, line)| is_probe(line));
+    probe.map(|(id, _)| *id).expect("a probe")
 }
 
 /// As the face's user: write the store, trace, signal, read the probe's config.
@@ -174,6 +251,10 @@ impl Look {
         let process = up
             .role(role)
             .unwrap_or_else(|| panic!("no `{role}`:\n{}", up.running.log()));
+        Self::of(role, process)
+    }
+
+    fn of(role: &'static str, process: u32) -> Self {
         let folder = format!("/proc/{process}");
         let status = std::fs::read_to_string(format!("{folder}/status")).unwrap();
         let effective = |key: &str| -> u32 {
