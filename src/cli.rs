@@ -143,7 +143,7 @@ pub(crate) struct Up {
 /// `glasshouse probe`.
 #[derive(Args, Debug)]
 pub(crate) struct Probe {
-    /// Run this worker of the probe instead: `gpu` and `ipmi` are started by the probe, `bmc` and `drives` by the
+    /// Run this worker of the probe instead: `gpu` and `ipmi` are started by the probe, `bmc` and `privileged` by the
     /// service manager
     #[arg(value_name = "WORKER", value_parser = parse_worker)]
     pub(crate) worker: Option<Worker>,

@@ -47,6 +47,10 @@ fn run(line: &CommandLine) -> Result<Exit, Failure> {
         Command::Probe(probe) => {
             // a worker has nothing to put in order, and one that hangs hears nothing else
             let end = probe.worker.map_or(Signal::TERM, |_| Signal::KILL);
+            if probe.worker.is_none() {
+                // the collector of the kernel's log says what is missing where this fails
+                glasshouse_sysfs::open_kernel_log().ok();
+            }
             roles::enter(&probe.role, Keep::of_probe(probe.worker), end)?;
         }
         Command::Node(role) | Command::Serve(role) | Command::Authd(role) => {

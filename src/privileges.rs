@@ -6,7 +6,7 @@ use glasshouse_core::worker::Worker;
 use rustix::fs::Mode;
 use rustix::io;
 use rustix::process::{
-    DumpableBehavior, Gid, Pid, Signal, Uid, getppid, set_dumpable_behavior,
+    DumpableBehavior, Gid, Pid, Signal, Uid, geteuid, getppid, set_dumpable_behavior,
     set_parent_process_death_signal, setsid, umask,
 };
 use rustix::thread::{
@@ -45,9 +45,9 @@ pub(crate) enum Keep {
     Nothing,
     /// Reading files of other users: RAPL counters, DMI serial numbers.
     ReadAnyFile,
-    /// Asking drives and network modules for their own records: the kernel lets administrators alone send such
+    /// Asking drives, network modules and processors for their own records: the kernel lets administrators alone send such
     /// commands, and the nodes of drives are root's (NVMe) or those of a group that could write them (SCSI).
-    AskDrives,
+    AskDevices,
 }
 
 impl Keep {
@@ -56,7 +56,7 @@ impl Keep {
     pub(crate) const fn of_probe(worker: Option<Worker>) -> Self {
         match worker {
             None => Self::ReadAnyFile,
-            Some(Worker::Drives) => Self::AskDrives,
+            Some(Worker::Privileged) => Self::AskDevices,
             Some(Worker::Gpu | Worker::Ipmi | Worker::Bmc) => Self::Nothing,
         }
     }
@@ -65,7 +65,7 @@ impl Keep {
         match self {
             Self::Nothing => CapabilitySet::empty(),
             Self::ReadAnyFile => CapabilitySet::DAC_READ_SEARCH,
-            Self::AskDrives => {
+            Self::AskDevices => {
                 CapabilitySet::DAC_READ_SEARCH
                     | CapabilitySet::SYS_ADMIN
                     | CapabilitySet::SYS_RAWIO
@@ -130,6 +130,26 @@ pub(crate) fn become_account(
         "forbid capabilities over the change of user",
         set_keep_capabilities(false),
     )
+}
+
+/// Gives up what a service manager gave beyond what is kept: a right that was wanted at the start alone. Root that was not
+/// told to become somebody else stays what it is.
+///
+/// # Errors
+/// [`DropError`] where the kernel refuses.
+pub(crate) fn keep_only(keep: Keep) -> Result<(), DropError> {
+    let have = step("read capabilities", capabilities(None))?;
+    let kept = keep.capabilities();
+    if geteuid().is_root() || kept.contains(have.permitted) {
+        return Ok(());
+    }
+    let sets = CapabilitySets {
+        effective: have.effective.intersection(kept),
+        permitted: have.permitted.intersection(kept),
+        inheritable: CapabilitySet::empty(),
+    };
+    step("drop capabilities", set_capabilities(None, sets))?;
+    step("clear ambient capabilities", clear_ambient_capability_set())
 }
 
 /// What every role does, root or not: no new rights ever, no debugger, no core file, files closed to others.

@@ -23,7 +23,9 @@ use crate::cli::{Global, RoleArguments};
 use crate::config::main_file::MainConfig;
 use crate::exit::{Exit, Failure};
 use crate::places::{ConfigFiles, config_failure};
-use crate::privileges::{Account, Keep, become_account, end_with, leave_session, lock_down};
+use crate::privileges::{
+    Account, Keep, become_account, end_with, keep_only, leave_session, lock_down,
+};
 use crate::wiring;
 
 /// Threads of the face that answer; reading the store has threads of its own.
@@ -47,6 +49,8 @@ pub(crate) fn enter(arguments: &RoleArguments, keep: Keep, end: Signal) -> Resul
             .map_err(Failure::usage)?;
         become_account(account, &usable_groups(&arguments.groups)?, keep)
             .map_err(Failure::environment)?;
+    } else {
+        keep_only(keep).map_err(Failure::environment)?;
     }
     lock_down().map_err(Failure::environment)?;
     if let Some(parent) = arguments.supervised_by {

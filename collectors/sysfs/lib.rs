@@ -29,7 +29,7 @@ pub use host::architecture;
 pub use kept::KeptFile;
 pub use names::{Patterns, unique_names};
 pub use parse::{Fields, finite, malformed, optional, presence, ratio, scaled};
-pub use records::{Record, RecordFile};
+pub use records::{Record, RecordFile, open_kernel_log};
 pub use registers::{Register, read_register};
 pub use requests::{ALLOWED, AllowedRequest, DeviceRequest};
 pub use root::SysRoot;

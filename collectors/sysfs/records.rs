@@ -1,12 +1,36 @@
 //! A file that gives a record at each read: the kernel's log, `/dev/kmsg`.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
 
-use glasshouse_core::failure::CollectError;
+use glasshouse_core::failure::{CollectError, FailureReason};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::buffer::{End, FillError, ReadBuffer};
 use crate::root::{SysRoot, fill_error, os_error};
+
+/// The kernel's log, below the root.
+const KERNEL_LOG_PATH: &str = "dev/kmsg";
+
+/// The kernel's log, opened while this process could.
+static KERNEL_LOG: OnceLock<OwnedFd> = OnceLock::new();
+
+/// Opens the kernel's log for reading, to be used by [`RecordFile`] when this process has given up the right to
+/// (`CAP_SYSLOG`, where `kernel.dmesg_restrict` is 1): the kernel asks for it at the opening and never again. To be called
+/// before rights are given up; a second call does nothing.
+///
+/// # Errors
+/// What the system says; without the log, its collector says that it is denied.
+pub fn open_kernel_log() -> std::io::Result<()> {
+    if KERNEL_LOG.get().is_some() {
+        return Ok(());
+    }
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let opened = rustix::fs::open("/dev/kmsg", flags, Mode::empty())?;
+    KERNEL_LOG.set(opened).ok();
+    Ok(())
+}
 
 /// More than a record can have: the kernel formats one into 8 KiB, older ones and newer ones into less.
 const MOST_RECORD_BYTES: usize = 16 << 10;
@@ -64,7 +88,7 @@ impl RecordFile {
     pub fn refresh(&mut self) -> Result<(), CollectError> {
         if self.root.is_live() {
             if self.device.is_none() {
-                self.device = Some(self.root.open(&self.path)?);
+                self.device = Some(self.open_live()?);
                 self.record.resize(MOST_RECORD_BYTES, 0);
             }
             return Ok(());
@@ -80,6 +104,18 @@ impl RecordFile {
             self.given = 0;
         }
         Ok(())
+    }
+
+    /// A descriptor that was opened beforehand, where this process may not open the device itself.
+    fn open_live(&self) -> Result<OwnedFd, CollectError> {
+        match (self.root.open(&self.path), KERNEL_LOG.get()) {
+            (Err(error), Some(opened))
+                if error.reason == FailureReason::Denied && self.path() == KERNEL_LOG_PATH =>
+            {
+                opened.try_clone().map_err(|_| error)
+            }
+            (result, _) => result,
+        }
     }
 
     /// The next record, or that there is none now. Never blocks.

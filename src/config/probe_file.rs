@@ -58,15 +58,17 @@ static BMC_FRAMES: Key = Key::with_default(
     "\"/run/glasshouse/workers/bmc\"",
     "The FIFO to which `glasshouse probe bmc` writes, where a collector of BMCs in the network is used.",
 );
-static DRIVES_FRAMES: Key = Key::with_default(
-    "drives",
+static PRIVILEGED_FRAMES: Key = Key::with_default(
+    "privileged",
     Kind::Path,
-    "\"/run/glasshouse/workers/drives\"",
-    "The FIFO to which `glasshouse probe drives` writes, where a collector of drives' own records is used.",
+    "\"/run/glasshouse/workers/privileged\"",
+    "The FIFO to which `glasshouse probe privileged` writes, where one of its collectors is switched on.",
 );
 /// The workers that stand apart, each with its key.
-static WORKERS: [(Worker, &Key); 2] =
-    [(Worker::Bmc, &BMC_FRAMES), (Worker::Drives, &DRIVES_FRAMES)];
+static WORKERS: [(Worker, &Key); 2] = [
+    (Worker::Bmc, &BMC_FRAMES),
+    (Worker::Privileged, &PRIVILEGED_FRAMES),
+];
 
 /// Reads `probe.toml` and its drop-ins.
 ///
@@ -163,8 +165,8 @@ fn build_collector(spec: &'static dyn CollectorSpec, table: Table<'_>) -> Collec
 }
 
 fn enabled_key(spec: &dyn CollectorSpec) -> Key {
-    // asking drives takes more rights than anybody should have to give unasked
-    let default = if spec.worker() == Some(Worker::Drives) {
+    // it takes more rights than anybody should have to give unasked
+    let default = if spec.worker() == Some(Worker::Privileged) {
         "false"
     } else {
         "true"

@@ -107,7 +107,7 @@ fn the_defaults_hold_without_a_file() {
     let probe = probe_file::defaults(&registry::collectors()).unwrap();
     assert_eq!(probe.root, Path::new("/"));
     for collector in &probe.collectors {
-        let is_costly = collector.spec.worker() == Some(Worker::Drives);
+        let is_costly = collector.spec.worker() == Some(Worker::Privileged);
         assert_eq!(collector.enabled, !is_costly, "{}", collector.spec.name());
     }
 }

@@ -55,7 +55,7 @@ pub trait CollectorSpec: Sync + fmt::Debug {
         match self.worker() {
             Some(Worker::Gpu) => "gpu.driver_wedged",
             Some(Worker::Ipmi | Worker::Bmc) => "bmc.unresponsive",
-            Some(Worker::Drives) | None => "collector.stalled",
+            Some(Worker::Privileged) | None => "collector.stalled",
         }
     }
 

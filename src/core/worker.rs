@@ -12,13 +12,14 @@ pub enum Worker {
     Ipmi,
     /// BMCs over the network, by Redfish and IPMI. Its own user, and no way to this machine's hardware.
     Bmc,
-    /// Drives, by commands that the kernel allows to administrators alone (NVMe log pages, SMART).
-    Drives,
+    /// What the kernel lets administrators alone ask: log pages of drives, network modules, registers of processors. Off by
+    /// default.
+    Privileged,
 }
 
 impl Worker {
     /// Every worker.
-    pub const ALL: &[Self] = &[Self::Gpu, Self::Ipmi, Self::Bmc, Self::Drives];
+    pub const ALL: &[Self] = &[Self::Gpu, Self::Ipmi, Self::Bmc, Self::Privileged];
 
     /// Its name: `glasshouse probe <name>`.
     #[must_use]
@@ -27,7 +28,7 @@ impl Worker {
             Self::Gpu => "gpu",
             Self::Ipmi => "ipmi",
             Self::Bmc => "bmc",
-            Self::Drives => "drives",
+            Self::Privileged => "privileged",
         }
     }
 
@@ -46,7 +47,7 @@ impl Worker {
         match self {
             Self::Gpu | Self::Ipmi => Station::Child,
             // another user, or another capability, than the probe has to give
-            Self::Bmc | Self::Drives => Station::Apart,
+            Self::Bmc | Self::Privileged => Station::Apart,
         }
     }
 }

@@ -114,7 +114,7 @@ const WORKER_STARTS: MetricDefinition = MetricDefinition {
     is_not: "Not restarts of the probe itself, which start the count again.",
     labels: &[LabelDefinition {
         key: "glasshouse.worker",
-        help: "The worker: gpu, ipmi, bmc or drives.",
+        help: "The worker: gpu, ipmi, bmc or privileged.",
     }],
     source: "the probe",
     audience: Audience::Glasshouse,

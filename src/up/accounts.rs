@@ -13,7 +13,7 @@ use crate::privileges::Account;
 pub(crate) struct Accounts {
     pub(crate) probe: Account,
     pub(crate) bmc: Account,
-    pub(crate) drives: Account,
+    pub(crate) privileged: Account,
     pub(crate) node: Account,
     pub(crate) serve: Account,
     pub(crate) authd: Account,
@@ -26,7 +26,7 @@ const BMC: u32 = 64802;
 const NODE: u32 = 64803;
 const SERVE: u32 = 64804;
 const AUTHD: u32 = 64805;
-const DRIVES: u32 = 64806;
+const PRIVILEGED: u32 = 64806;
 
 impl Accounts {
     /// Looks the users up by name, and takes numbers for those that the machine does not know.
@@ -45,7 +45,7 @@ impl Accounts {
         Ok(Self {
             probe: find(users, "glasshouse-probe", PROBE)?,
             bmc: find(users, "glasshouse-bmc", BMC)?,
-            drives: find(users, "glasshouse-drives", DRIVES)?,
+            privileged: find(users, "glasshouse-privileged", PRIVILEGED)?,
             node: find(users, "glasshouse-node", NODE)?,
             serve: find(users, "glasshouse-serve", SERVE)?,
             authd: find(users, "glasshouse-authd", AUTHD)?,
@@ -58,7 +58,7 @@ impl Accounts {
     pub(crate) const fn worker(&self, worker: Worker) -> Account {
         match worker {
             Worker::Bmc => self.bmc,
-            Worker::Drives => self.drives,
+            Worker::Privileged => self.privileged,
             Worker::Gpu | Worker::Ipmi => self.probe,
         }
     }

@@ -201,7 +201,7 @@ pub(crate) const fn worker_role(worker: Worker) -> &'static str {
         Worker::Gpu => "probe-gpu",
         Worker::Ipmi => "probe-ipmi",
         Worker::Bmc => "probe-bmc",
-        Worker::Drives => "probe-drives",
+        Worker::Privileged => "probe-privileged",
     }
 }
 

@@ -91,7 +91,7 @@ static PARTS: &[Part] = &[
 ];
 
 /// The workers that the supervisor starts, because each has a user of its own.
-pub(crate) const APART: &[Worker] = &[Worker::Bmc, Worker::Drives];
+pub(crate) const APART: &[Worker] = &[Worker::Bmc, Worker::Privileged];
 
 /// The FIFO of such a worker, below the state folder.
 pub(crate) fn worker_frames(worker: Worker) -> String {
@@ -177,7 +177,7 @@ fn refuse_closed(folder: &Path, accounts: &Accounts) -> Result<(), Failure> {
     let all = [
         accounts.probe,
         accounts.bmc,
-        accounts.drives,
+        accounts.privileged,
         accounts.node,
         accounts.serve,
         accounts.authd,

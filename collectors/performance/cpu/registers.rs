@@ -9,22 +9,38 @@ use glasshouse_core::failure::{CollectError, FailureReason};
 use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
-use glasshouse_sysfs::{Register, Spec, SysRoot, optional, read_register};
+use glasshouse_core::worker::Worker;
+use glasshouse_sysfs::{Register, Spec, SysRoot, WorkerSpec, optional, read_register};
 
 use super::processors::{self, DIRECTORY};
 use crate::labels::LOGICAL_CPU;
 
-pub(crate) static CPU_REGISTERS: Spec = Spec {
-    name: "cpu_registers",
-    summary: "The clock that cores deliver while busy, and what limits them, from their registers.",
-    metrics: &METRICS,
-    facts: &[],
-    options: &[],
-    // each read interrupts a core, three a core and run
-    interval_seconds: 30,
-    needs: "CAP_SYS_RAWIO, and the kernel's module `msr`",
-    build: |root: SysRoot, _: &Options| Box::new(CpuRegisters::new(root, read_register)),
+pub(crate) static CPU_REGISTERS: WorkerSpec = WorkerSpec {
+    spec: Spec {
+        name: "cpu_registers",
+        summary: "The clock that cores deliver while busy, and what limits them, from their registers.",
+        metrics: &METRICS,
+        facts: &[],
+        options: &[],
+        // each read interrupts a core, three a core and run
+        interval_seconds: 30,
+        needs: "The worker `privileged`, which is off by default, with CAP_SYS_RAWIO; and the kernel's module `msr`",
+        build: |root: SysRoot, _: &Options| Box::new(CpuRegisters::new(root, read_register)),
+    },
+    worker: Worker::Privileged,
+    look: |root: &SysRoot, _: &Options| {
+        if root.exists(NODE) {
+            Presence::Present
+        } else {
+            Presence::Absent(format!(
+                "no `/{NODE}`: the kernel's module `msr` is not loaded"
+            ))
+        }
+    },
 };
+
+/// The registers of the first processor: there where there are any.
+const NODE: &str = "dev/cpu/0/msr";
 
 /// Runs between two looks for cores, and between two tries where it was denied: half an hour at the default interval.
 const RUNS_BETWEEN_LOOKS: u32 = 60;
@@ -313,7 +329,7 @@ mod tests {
     fn it_is_defined_well_and_silent_where_nothing_is() {
         assert_eq!(definition_violations(&CPU_REGISTERS), Vec::<String>::new());
         assert_eq!(empty_root_violations(&CPU_REGISTERS), Vec::<String>::new());
-        let mut collector = (CPU_REGISTERS.build)(fixture(), &Options::default());
+        let mut collector = (CPU_REGISTERS.spec.build)(fixture(), &Options::default());
         let recording = Recording::of(collector.as_mut());
         assert!(matches!(recording.outcome, Ok(Presence::Absent(_))));
     }

@@ -1,7 +1,7 @@
 //! Heat, voltage and light of plugged-in network modules, from their own diagnostics.
 //!
 //! The kernel lets nobody read a module's memory without CAP_NET_ADMIN, by ioctl or by netlink, so this runs in the
-//! worker of the drives, the one that has rights which the probe has not. Flags that a reading would clear are not
+//! privileged worker, the one that has rights which the probe has not. Flags that a reading would clear are not
 //! read: limits are told instead, and what passes them shows by itself.
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
@@ -28,7 +28,7 @@ pub(crate) static OPTICS: WorkerSpec = WorkerSpec {
         options: &[EXCLUDE],
         // the bus to a module is slow, and light fades over weeks
         interval_seconds: 60,
-        needs: "The worker `drives`, which is off by default, with CAP_NET_ADMIN: the kernel wants it to read a module.",
+        needs: "The worker `privileged`, which is off by default, with CAP_NET_ADMIN: the kernel wants it to read a module.",
         build: |root: SysRoot, options: &Options| {
             Box::new(Optics {
                 root,
@@ -36,7 +36,7 @@ pub(crate) static OPTICS: WorkerSpec = WorkerSpec {
             })
         },
     },
-    worker: Worker::Drives,
+    worker: Worker::Privileged,
     look: |root: &SysRoot, _: &Options| {
         let names = names(root, DIRECTORY).unwrap_or_default();
         let is_hardware = |name: &String| root.exists(&format!("{DIRECTORY}/{name}/device"));

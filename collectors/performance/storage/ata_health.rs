@@ -1,6 +1,6 @@
 //! The health of SATA disks by their own account: SMART attributes and thresholds, asked of each disk.
 //!
-//! Runs in the worker of the drives. Disks that the kernel has put to sleep are not asked; one that sleeps by its own
+//! Runs in the privileged worker. Disks that the kernel has put to sleep are not asked; one that sleeps by its own
 //! timer may wake.
 
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ pub(crate) static ATA_HEALTH: WorkerSpec = WorkerSpec {
         needs: NEEDS,
         build: |root: SysRoot, _: &Options| Box::new(AtaHealth { root }),
     },
-    worker: Worker::Drives,
+    worker: Worker::Privileged,
     look: |root: &SysRoot, _: &Options| {
         if disks(root).is_empty() {
             absent()

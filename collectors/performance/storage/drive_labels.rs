@@ -5,8 +5,8 @@ use glasshouse_sysfs::SysRoot;
 
 use crate::parts::{HARDWARE_ID, HARDWARE_NAME};
 
-/// What the worker of the drives has and the probe has not.
-pub(super) const NEEDS: &str = "The worker `drives`, which is off by default: CAP_SYS_ADMIN for NVMe, CAP_SYS_RAWIO for SATA, and the devices.";
+/// What the privileged worker has and the probe has not.
+pub(super) const NEEDS: &str = "The worker `privileged`, which is off by default: CAP_SYS_ADMIN for NVMe, CAP_SYS_RAWIO for SATA, and the devices.";
 
 /// Which drive.
 pub(super) const DRIVE: &[LabelDefinition] = &[HARDWARE_ID, HARDWARE_NAME];

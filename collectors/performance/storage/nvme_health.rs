@@ -1,6 +1,6 @@
 //! The health of NVMe drives by their own account: the SMART log, asked of each controller.
 //!
-//! Runs in the worker of the drives. It reads the log and nothing else; the log is asked for so that no event is cleared
+//! Runs in the privileged worker. It reads the log and nothing else; the log is asked for so that no event is cleared
 //! that somebody else waits for, which controllers of before NVMe 1.3 may refuse.
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
@@ -28,7 +28,7 @@ pub(crate) static NVME_HEALTH: WorkerSpec = WorkerSpec {
         needs: NEEDS,
         build: |root: SysRoot, _: &Options| Box::new(NvmeHealth { root }),
     },
-    worker: Worker::Drives,
+    worker: Worker::Privileged,
     look: |root: &SysRoot, _: &Options| match controllers(root) {
         Ok(names) if !names.is_empty() => Presence::Present,
         _ => absent(),
