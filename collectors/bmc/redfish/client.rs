@@ -26,7 +26,7 @@ pub(crate) const MOST_REPORT_BYTES: usize = 16 << 20;
 /// The longest that a BMC's wish to be left alone is followed.
 const LONGEST_PATIENCE: Duration = Duration::from_mins(10);
 
-/// Where a BMC is busy and does not say for how long.
+/// Where a BMC says that there were too many requests, and not for how long.
 const USUAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The longest pause between two failed logins: accounts lock after a few in a row.
@@ -330,17 +330,18 @@ impl Client {
         if status.is_redirection() {
             return Err(RequestError::Redirect);
         }
-        if matches!(
-            status,
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-        ) {
-            let asked = header(&response, &RETRY_AFTER).and_then(|text| text.trim().parse().ok());
-            let patience = asked.map_or(USUAL_PATIENCE, Duration::from_secs);
-            let patience = patience.min(LONGEST_PATIENCE);
-            self.state().busy_until = Some(Instant::now() + patience);
-            return Err(RequestError::Busy(patience));
-        }
-        Err(RequestError::Status(status.as_u16()))
+        let asked = header(&response, &RETRY_AFTER).and_then(|text| text.trim().parse().ok());
+        let patience = match (status, asked) {
+            (StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, Some(asked)) => {
+                Duration::from_secs(asked)
+            }
+            (StatusCode::TOO_MANY_REQUESTS, None) => USUAL_PATIENCE,
+            (StatusCode::SERVICE_UNAVAILABLE, None) => return Err(RequestError::Unavailable),
+            _ => return Err(RequestError::Status(status.as_u16())),
+        };
+        let patience = patience.min(LONGEST_PATIENCE);
+        self.state().busy_until = Some(Instant::now() + patience);
+        Err(RequestError::Busy(patience))
     }
 
     /// The only place where a method is chosen.

@@ -22,6 +22,9 @@ pub(crate) enum RequestError {
     /// The BMC asks for patience.
     #[error("the BMC is busy and asks to be left alone for {} s", .0.as_secs())]
     Busy(Duration),
+    /// The BMC, or this resource, is busy and does not say for how long.
+    #[error("the BMC answered 503")]
+    Unavailable,
     /// User or password are wrong, or the account may not read this.
     #[error("the BMC refused the login; check username, password_file and the account's role")]
     Denied,
@@ -62,9 +65,11 @@ impl RequestError {
     /// The closed-set reason.
     pub(crate) const fn reason(&self) -> FailureReason {
         match self {
-            Self::Silent(_) | Self::Timeout(_) | Self::Busy(_) | Self::Budget => {
-                FailureReason::Timeout
-            }
+            Self::Silent(_)
+            | Self::Timeout(_)
+            | Self::Busy(_)
+            | Self::Unavailable
+            | Self::Budget => FailureReason::Timeout,
             Self::Status(404 | 410) => FailureReason::Missing,
             Self::Status(401 | 403) | Self::Denied | Self::NoPassword => FailureReason::Denied,
             Self::Status(405 | 501) | Self::ReadOnly | Self::Redirect => FailureReason::Unsupported,

@@ -66,6 +66,11 @@ impl Stream {
         &self.path
     }
 
+    /// Whether there is a stream to listen to, or one is being opened.
+    pub(crate) fn is_open(&self) -> bool {
+        self.task.is_some()
+    }
+
     /// Opens it where it is time, closes it where it is silent; says whether events arrive this way.
     pub(crate) fn watch(&mut self, now: Instant) -> bool {
         if let Some(task) = &self.task {

@@ -17,6 +17,9 @@ const MOST_DEPTH: u8 = 12;
 /// The longest that a resource which fails is left alone, in its periods.
 const MOST_BACKOFF: u32 = 16;
 
+/// The part of a period by which a resource is due before it is over: runs come late as well as early.
+const SLACK: u32 = 10;
+
 /// Parts in ten of the budget that readings may take; the rest is for logs, health and inventory.
 const SHARE_OF_READINGS: u32 = 7;
 
@@ -51,6 +54,8 @@ pub(crate) struct Plan {
     budget: Share,
     /// The time that reading all that moves takes within the budget; kept, because each choice asks for it.
     stretched: Duration,
+    /// When the round began that is under way.
+    began: Instant,
 }
 
 /// A budget: so many requests in so much time.
@@ -84,7 +89,13 @@ impl Plan {
             periods,
             budget,
             stretched: Duration::ZERO,
+            began: now,
         }
+    }
+
+    /// A round begins: what is read in it is due again one period from here.
+    pub(crate) const fn begin(&mut self, now: Instant) {
+        self.began = now;
     }
 
     /// The resource that is most overdue and was not tried yet: first what leads on and was never read, then by how
@@ -164,7 +175,9 @@ impl Plan {
         let led_on = std::mem::replace(&mut item.led_on, !follow.is_empty());
         let (depth, once) = (item.depth, item.kind.tier() == Tier::Once);
         let item = item.clone();
-        let due = now + self.period(&item);
+        // counted from the start of the round and a little less, or what was read late in it would miss the next
+        let period = self.period(&item);
+        let due = (self.began + period - period / SLACK).max(now);
         if once {
             self.items.remove(path);
         } else if let Some(item) = self.items.get_mut(path) {
@@ -335,6 +348,7 @@ mod tests {
         // one request a second for an hour
         for second in 1..3600 {
             let now = now + Duration::from_secs(second);
+            plan.begin(now);
             if let Some(item) = plan.next(now, &BTreeSet::new()) {
                 *counts.entry(item.path.clone()).or_default() += 1;
                 let follow = if item.kind == Kind::Root {

@@ -101,6 +101,7 @@ impl Poller {
     /// Reads what is due, as much as the budget allows and the BMC answers.
     pub(crate) async fn round(&mut self) {
         let began = Instant::now();
+        self.plan.begin(began);
         let mut tried = BTreeSet::new();
         let mut silent = Vec::new();
         let mut round = Round::default();
@@ -132,11 +133,12 @@ impl Poller {
                 }
                 Err(error) => {
                     let ends = error.ends_round();
+                    let unavailable = matches!(error, RequestError::Unavailable);
                     self.refused(&error, &item, asked, &mut round);
-                    if ends {
+                    in_a_row = if unavailable { in_a_row + 1 } else { 0 };
+                    if ends || in_a_row >= SILENT_REQUESTS {
                         break;
                     }
-                    in_a_row = 0;
                 }
             }
         }
@@ -166,6 +168,11 @@ impl Poller {
         let Some(mut stream) = self.stream.take() else {
             return;
         };
+        if !stream.is_open() && self.reader.0.allowance() == 0 {
+            // opening it is a request like any other
+            self.stream = Some(stream);
+            return;
+        }
         let alive = stream.watch(now);
         let mut heard = stream.take();
         heard.retain(|entry| self.journal.is_new(entry));
@@ -227,7 +234,8 @@ impl Poller {
         let now = Instant::now();
         match error {
             RequestError::Budget => return,
-            RequestError::Busy(_) => {
+            RequestError::Busy(_) | RequestError::Unavailable => {
+                self.plan.failed(&item.path, now);
                 let mut published = self.published();
                 published.health().silent_since.get_or_insert(asked);
             }

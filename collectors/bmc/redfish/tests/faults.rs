@@ -103,6 +103,42 @@ fn one_resource_that_hangs_costs_itself() {
 }
 
 #[test]
+fn one_resource_that_is_never_available_costs_itself() {
+    let mut rig = rig(PRESSED);
+    rig.settle();
+    let power = "/redfish/v1/Chassis/Old/Power";
+    rig.bmc
+        .scene()
+        .faults
+        .insert(power.to_owned(), Fault::Status(503));
+    for _ in 0..5 {
+        let recording = rig.run();
+        assert!(
+            matches!(sensor_of(&recording), Some(Ok(Value::F64(_)))),
+            "{}",
+            recording.text()
+        );
+        assert!(!says(&recording, "bmc.unresponsive"));
+    }
+}
+
+#[test]
+fn a_bmc_that_answers_nothing_but_503_is_unresponsive() {
+    let mut rig = rig(IMPATIENT);
+    rig.settle();
+    rig.bmc
+        .scene()
+        .faults
+        .insert("*".to_owned(), Fault::Status(503));
+    let recording = rig.run_until(|recording, _| says(recording, "bmc.unresponsive"));
+    assert!(!matches!(sensor_of(&recording), Some(Ok(_))));
+    rig.bmc.scene().faults.clear();
+    rig.run_until(|recording, _| {
+        !says(recording, "bmc.unresponsive") && matches!(sensor_of(recording), Some(Ok(_)))
+    });
+}
+
+#[test]
 fn a_bmc_that_hangs_is_said_to_and_costs_the_others_nothing() {
     let dead = FakeBmc::serve(small::tree(), None).unwrap();
     let live = FakeBmc::serve(small::tree(), None).unwrap();
