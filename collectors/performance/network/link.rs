@@ -1,20 +1,20 @@
 //! The state of network links, from `/sys/class/net`.
 //!
-//! Apart from `network`, because reading the speed asks the driver and may take a lock.
+//! Nothing of it takes a lock or asks a driver: the speed, which does both, is read apart.
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
-use glasshouse_core::failure::{CollectError, FailureReason};
+use glasshouse_core::failure::CollectError;
 use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
-use glasshouse_sysfs::{Patterns, Spec, SysRoot, malformed, optional, scaled, stable_device};
+use glasshouse_sysfs::{Patterns, Spec, SysRoot, optional, stable_device};
 
 use super::interface::EXCLUDE;
 use crate::labels::INTERFACE;
 
 pub(crate) static NETWORK_LINK: Spec = Spec {
     name: "network_link",
-    summary: "Whether each link is up, how fast, how often it changed, and hardware errors by cause.",
+    summary: "Whether each link is up, how often it changed, and hardware errors by cause.",
     metrics: &METRICS,
     facts: &[],
     options: &[EXCLUDE],
@@ -29,9 +29,6 @@ pub(crate) static NETWORK_LINK: Spec = Spec {
 };
 
 pub(super) const DIRECTORY: &str = "sys/class/net";
-
-/// The file says Mbit/s.
-const BYTES_PER_MEGABIT: u64 = 1_000_000 / 8;
 
 /// Files in `statistics` that tell why, and the word for each.
 const FAULTS: [(&str, &str); 6] = [
@@ -48,7 +45,7 @@ pub(super) const ID: LabelDefinition = LabelDefinition {
     help: "Where the hardware is plugged in, e.g. its PCI address; the interface's name where it is no hardware.",
 };
 
-static METRICS: [MetricDefinition; 5] = [
+static METRICS: [MetricDefinition; 4] = [
     MetricDefinition {
         name: "hw.network.up",
         unit: "1",
@@ -58,17 +55,6 @@ static METRICS: [MetricDefinition; 5] = [
         is_not: "Not proof that anything is reachable: it is the link alone. Loopback says `unknown`, which is 0.",
         labels: &[INTERFACE, ID],
         source: "/sys/class/net/*/operstate",
-        audience: Audience::Operator,
-    },
-    MetricDefinition {
-        name: "hw.network.bandwidth.limit",
-        unit: "By/s",
-        kind: MetricKind::UpDownCounter,
-        value: ValueType::U64,
-        help: "The speed that the link came up with.",
-        is_not: "Not the speed that the hardware could have, nor what flows.",
-        labels: &[INTERFACE, ID],
-        source: "/sys/class/net/*/speed",
         audience: Audience::Operator,
     },
     MetricDefinition {
@@ -112,10 +98,9 @@ static METRICS: [MetricDefinition; 5] = [
     },
 ];
 static UP: &MetricDefinition = &METRICS[0];
-static SPEED: &MetricDefinition = &METRICS[1];
-static CHANGES: &MetricDefinition = &METRICS[2];
-static FAULT_COUNT: &MetricDefinition = &METRICS[3];
-static LOSSES: &MetricDefinition = &METRICS[4];
+static CHANGES: &MetricDefinition = &METRICS[1];
+static FAULT_COUNT: &MetricDefinition = &METRICS[2];
+static LOSSES: &MetricDefinition = &METRICS[3];
 
 #[derive(Debug)]
 struct NetworkLink {
@@ -140,7 +125,6 @@ impl Collector for NetworkLink {
             };
             for outcome in [
                 interface.write_state(out),
-                interface.write_speed(out),
                 interface.write_count("carrier_changes", CHANGES, &[name], out),
                 interface.write_count("carrier_down_count", LOSSES, &[name], out),
                 interface.write_faults(out),
@@ -192,31 +176,6 @@ impl Interface<'_> {
         if let Some(state) = state {
             let labels = [self.name, &self.id];
             out.sample(UP, &labels, Value::U64(u64::from(state == "up")));
-        }
-        Ok(())
-    }
-
-    /// -1, or a refusal, where the link is down or the interface has no speed.
-    fn write_speed(&self, out: &mut dyn SampleWriter) -> Result<(), CollectError> {
-        let path = self.path("speed");
-        let is_hardware = self.root.exists(&self.path("device"));
-        let word = match optional(self.root.read_trimmed(&path)) {
-            // in a captured tree, a refusal is an empty file
-            Ok(Some(word)) if word.is_empty() => "-1".to_owned(),
-            Ok(Some(word)) => word,
-            Ok(None) => return Ok(()),
-            Err(error) if error.reason == FailureReason::Io => "-1".to_owned(),
-            Err(error) => return Err(error),
-        };
-        let speed = match word.parse::<i64>() {
-            Ok(megabits) => u64::try_from(megabits).ok(),
-            Err(_) => return Err(malformed(&path, None, "Mbit/s", &word)),
-        };
-        let labels = [self.name, &*self.id];
-        match speed.and_then(|megabits| scaled(megabits, BYTES_PER_MEGABIT)) {
-            Some(speed @ 1..) => out.sample(SPEED, &labels, Value::U64(speed)),
-            _ if is_hardware => out.absent(SPEED, &labels, FailureReason::Unsupported),
-            _ => {}
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod module_memory;
 mod optics;
 mod protocol;
 mod rdma;
+mod speed;
 
 use glasshouse_core::collector::CollectorSpec;
 
@@ -17,6 +18,7 @@ use glasshouse_core::collector::CollectorSpec;
 pub(crate) static COLLECTORS: &[&dyn CollectorSpec] = &[
     &interface::NETWORK,
     &link::NETWORK_LINK,
+    &speed::NETWORK_SPEED,
     &bond::BOND,
     &protocol::NETWORK_PROTOCOL,
     &rdma::RDMA,
