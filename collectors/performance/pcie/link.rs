@@ -11,7 +11,7 @@ use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
 use glasshouse_sysfs::{Fields, Spec, SysRoot, finite, malformed};
 
-use super::device::{DIRECTORY, Device, ID, TYPE, of_interest};
+use super::device::{DIRECTORY, Device, ID, TYPE, all, of_interest};
 use crate::parts::{counter, names, noted, state, write_number, write_state};
 
 pub(crate) static PCIE: Spec = Spec {
@@ -160,7 +160,8 @@ impl Collector for Pcie {
     fn collect(&mut self, out: &mut dyn SampleWriter) -> Result<Presence, CollectError> {
         let addresses = names(&self.root, DIRECTORY)?;
         if addresses != self.addresses || self.devices.is_empty() {
-            self.devices = of_interest(&self.root, out)?;
+            let all = all(&self.root, out)?;
+            self.devices = of_interest(&self.root, all, out);
             self.addresses = addresses;
         }
         if self.devices.is_empty() {
