@@ -50,3 +50,33 @@ pub struct Condition {
     /// What was seen, one sentence with numbers.
     pub detail: Untrusted,
 }
+
+/// Every cause code that a collector, the probe or the node states, in order. Whoever reads events can meet these and no
+/// others; the node has a next step for each, and the checks of the collectors refuse a code that is not here.
+pub const CAUSES: &[&str] = &[
+    "bmc.login_refused",
+    "bmc.tls_unverified",
+    "bmc.unresponsive",
+    "collector.stalled",
+    "cooling.leak",
+    "gpu.driver_mismatch",
+    "gpu.driver_wedged",
+    "gpu.lost",
+    "gpu.reset_required",
+    "kernel.tasks_stuck",
+    "probe.silent",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::is_cause;
+
+    #[test]
+    fn every_cause_is_a_code_and_stands_once_in_order() {
+        assert!(CAUSES.is_sorted_by(|one, next| one < next));
+        for cause in CAUSES {
+            assert!(is_cause(cause), "{cause}");
+        }
+    }
+}

@@ -35,8 +35,16 @@ const UNREPEATED: Duration = Duration::from_secs(300);
 /// A new run of the probe gets this many runs of a collector, beside its time of grace.
 const RUNS_OF_GRACE: u32 = 3;
 
-/// What a person does next, for causes that the node and the probe know; others bring none.
+/// What a person does next, for every cause; a test holds the list to [`CAUSES`](glasshouse_core::condition::CAUSES).
 const NEXT_STEPS: &[(&str, &str)] = &[
+    (
+        "bmc.login_refused",
+        "Check user name, password file and privilege of this BMC in probe.toml against the accounts that it has, and whether it has locked the account.",
+    ),
+    (
+        "bmc.tls_unverified",
+        "Write `ca_file` or `certificate_sha256` for this BMC in probe.toml in place of `insecure_tls`: until then the password goes to whoever answers in its name.",
+    ),
     (
         "bmc.unresponsive",
         "Ask the BMC from another machine; where it does not answer there either, restart the BMC. The host runs on, without its BMC's readings.",
@@ -46,12 +54,28 @@ const NEXT_STEPS: &[(&str, &str)] = &[
         "Look at the device behind the call that does not return, and at the kernel's log. Other collectors go on.",
     ),
     (
+        "cooling.leak",
+        "Look at the detector that is named, on the spot and at once; where coolant is out, power the machine off before it reaches a board. A detector alone may have failed: compare its neighbours.",
+    ),
+    (
+        "gpu.driver_mismatch",
+        "Library and kernel module of the driver differ, as after an update: drain the node, then load the module anew or restart the host. Running jobs go on; new ones do not start.",
+    ),
+    (
         "gpu.driver_wedged",
         "Look for NVRM and Xid lines in the kernel's log; drain the node, then reset the GPU or restart the host.",
     ),
     (
         "gpu.lost",
         "Look for Xid 79 in the kernel's log; drain the node and restart it cold. Where the GPU stays lost, check its seat and its power.",
+    ),
+    (
+        "gpu.reset_required",
+        "Drain the node and reset the GPU once no process holds it (`nvidia-smi --gpu-reset`), or restart the host; then see whether it happens again.",
+    ),
+    (
+        "kernel.tasks_stuck",
+        "Look where the tasks wait: a disk, a file system of the network, or a driver. They end when that answers; killing them does not help.",
     ),
     (
         "probe.silent",

@@ -294,3 +294,13 @@ fn what_the_node_says_itself_needs_no_probe() {
     assert!(life.is_calm());
     assert_eq!(life.changes().len(), 2);
 }
+
+/// A cause without a step leaves whoever is woken by it alone; a step without a cause is a slip in one of the two lists.
+#[test]
+fn every_cause_has_a_next_step() {
+    let causes: Vec<&str> = NEXT_STEPS.iter().map(|(cause, _)| *cause).collect();
+    assert_eq!(causes, glasshouse_core::condition::CAUSES);
+    for (cause, step) in NEXT_STEPS {
+        assert!(step.len() > 40 && step.ends_with('.'), "{cause}: {step}");
+    }
+}

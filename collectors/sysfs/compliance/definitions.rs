@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use glasshouse_core::collector::CollectorSpec;
+use glasshouse_core::condition::CAUSES;
 use glasshouse_core::metric::{MetricDefinition, MetricKind, ValueType};
 
 /// UCUM units that our metrics use beside `{annotations}`.
@@ -22,6 +23,12 @@ pub fn definition_violations(spec: &dyn CollectorSpec) -> Vec<String> {
     }
     if spec.metrics().is_empty() && spec.facts().is_empty() {
         found.push("it declares nothing".to_owned());
+    }
+    if !CAUSES.contains(&spec.hang_cause()) {
+        found.push(format!(
+            "the cause `{}` is not in the list",
+            spec.hang_cause()
+        ));
     }
     let mut names = BTreeSet::new();
     for metric in spec.metrics() {

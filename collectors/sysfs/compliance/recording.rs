@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use glasshouse_core::collector::{Collector, CollectorSpec, Presence, SampleWriter};
-use glasshouse_core::condition::Condition;
+use glasshouse_core::condition::{CAUSES, Condition};
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::{CollectError, FailureReason};
 use glasshouse_core::log::LogEntry;
@@ -137,6 +137,14 @@ impl Recording {
             }
             if component.is_empty() || value.is_empty() {
                 found.push(format!("fact `{}` has no component or value", fact.key));
+            }
+        }
+        for condition in &self.conditions {
+            if !CAUSES.contains(&&*condition.cause) {
+                found.push(format!(
+                    "the cause `{}` is not in the list",
+                    condition.cause
+                ));
             }
         }
         for error in self.errors() {
