@@ -31,3 +31,9 @@ pub fn collectors() -> impl Iterator<Item = &'static dyn CollectorSpec> {
         .iter()
         .flat_map(|(_, collectors)| collectors.iter().copied())
 }
+
+/// The class of every message of the kernel that is told from others: what the code of a log entry of the kernel begins
+/// with, and a number follows where the message has one (`xid.79`).
+pub fn kernel_message_classes() -> impl Iterator<Item = &'static str> {
+    kernel::message_classes()
+}

@@ -26,6 +26,7 @@ use crate::buffer::ReadBuffer;
 use crate::parse::malformed;
 use crate::requests::{DeviceRequest, NAME_BYTES};
 use crate::root::{SysRoot, machine_path, os_error};
+use crate::witness::sending;
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("the layouts below are those of machines with 64 bits");
@@ -40,6 +41,7 @@ impl SysRoot {
         if !request.takes(device) {
             return Err(malformed("dev", None, "the name of a device", device));
         }
+        sending("request", || request.word().to_owned());
         if !self.is_live() {
             let path = format!("answers/{device}/{}", request.word());
             return Ok(self.read_bytes(&path, &mut ReadBuffer::new())?.to_vec());
@@ -201,6 +203,10 @@ fn nvme_smart_log(file: BorrowedFd<'_>) -> Result<Vec<u8>, Refusal> {
         timeout_milliseconds: TIMEOUT_MILLISECONDS,
         ..NvmeAdminCommand::default()
     };
+    let (opcode, log_page) = (command.opcode, SMART);
+    sending("ioctl", || {
+        format!("NVME_IOCTL_ADMIN_CMD {opcode:02X}h/{log_page:02X}h")
+    });
     // SAFETY: the structure is that of the ioctl; `address` points to `data_bytes` bytes of `log`, which outlives it
     let status = unsafe { send(file, Carried::NvmeAdmin, &mut command) }?;
     match status {
@@ -257,6 +263,8 @@ fn ata_read(file: BorrowedFd<'_>, request: DeviceRequest) -> Result<Vec<u8>, Ref
     const SENSE_BYTES: u8 = 32;
     const TO_US: i32 = -3;
     let command = ata_command(request);
+    let [_, _, _, _, feature, .., smart, _] = command;
+    sending("ioctl", || format!("SG_IO {smart:02X}h/{feature:02X}h"));
     let mut data = vec![0_u8; BLOCK_BYTES];
     let mut sense = [0_u8; SENSE_BYTES as usize];
     let mut header = ScsiGenericHeader {
@@ -416,6 +424,8 @@ impl Drop for Region {
 
 /// Words at the start of an answer: the command, and what it asks for.
 fn ask_interface(name: &[u8], region: &mut Region, words: &[u32]) -> Result<(), Refusal> {
+    let command = words.first().copied().unwrap_or_default();
+    sending("ioctl", || format!("SIOCETHTOOL {command:02X}h"));
     region.put(words);
     let mut request = InterfaceRequest {
         name: [0; NAME_BYTES],

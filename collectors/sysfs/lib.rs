@@ -20,6 +20,7 @@ mod registers;
 mod requests;
 mod root;
 mod spec;
+mod witness;
 
 pub use buffer::ReadBuffer;
 pub use capacity::{Capacity, capacity};
@@ -34,3 +35,4 @@ pub use registers::{Register, read_register};
 pub use requests::{ALLOWED, AllowedRequest, DeviceRequest};
 pub use root::SysRoot;
 pub use spec::{Spec, WorkerSpec};
+pub use witness::sending;

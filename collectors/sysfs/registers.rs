@@ -6,6 +6,7 @@ use glasshouse_core::failure::{CollectError, FailureReason};
 
 use crate::parse::malformed;
 use crate::root::{SysRoot, os_error};
+use crate::witness::sending;
 
 /// A register that may be asked for; there is no way to name another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,7 @@ pub fn read_register(
             ..os_error(&path, rustix::io::Errno::NOENT)
         });
     }
+    sending("register", || format!("{:X}h", register.address()));
     let device = root.open(&path)?;
     let mut bytes = [0; size_of::<u64>()];
     match rustix::io::pread(device.as_fd(), &mut bytes, register.address()) {

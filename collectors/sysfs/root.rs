@@ -194,7 +194,10 @@ impl SysRoot {
 
     fn open_with(&self, path: &str, more: OFlags) -> Result<OwnedFd, CollectError> {
         #[cfg(feature = "compliance")]
-        crate::compliance::note_opened(path);
+        {
+            crate::compliance::note_opened(path);
+            crate::witness::opening(path);
+        }
         let mut flags = OFlags::CLOEXEC | more;
         if !more.contains(OFlags::PATH) {
             // NONBLOCK: a FIFO in a captured tree must not hang the reader

@@ -5,6 +5,7 @@
 
 pub mod ipmi;
 mod provider;
+mod record;
 pub mod redfish;
 mod token;
 

@@ -243,6 +243,7 @@ async fn answer(
 ) -> Response {
     let path = uri.path().to_owned();
     let query = uri.query().unwrap_or_default().to_owned();
+    crate::record::asked("redfish", &format!("{method} {path}"));
     let fault = {
         let mut scene = inner.scene();
         scene.seen.push(SeenRequest {

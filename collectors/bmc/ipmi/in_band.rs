@@ -40,7 +40,9 @@ impl IpmiTransport for InBand {
     fn exchange(&mut self, request: &Request, deadline: Duration) -> Result<Reply, TransportError> {
         let mut outgoing = outgoing(request)?;
         let allowed = request.allowed();
-        let reply = self.open(deadline)?.send_recv(&mut outgoing);
+        let file = self.open(deadline)?;
+        allowed.is_sent();
+        let reply = file.send_recv(&mut outgoing);
         let error = match reply {
             Ok(reply)
                 if reply.netfn().request_value() == allowed.net_function

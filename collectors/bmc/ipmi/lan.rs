@@ -138,6 +138,7 @@ impl Lan {
             return Ok(());
         }
         let [set_level, _] = &SESSION;
+        set_level.is_sent();
         let level = match self.level {
             Level::User => 2,
             Level::Operator => 3,
@@ -170,6 +171,7 @@ impl Lan {
         let allowed = request.allowed();
         let session = self.session(deadline)?;
         session.requests += 1;
+        allowed.is_sent();
         let reply = session
             .client
             .send_raw(allowed.net_function, allowed.command, &request.data());
@@ -238,6 +240,8 @@ impl fmt::Debug for Lan {
 
 /// Waits no longer than one request. A BMC that does not answer forgets the session by itself after a minute.
 fn close(client: &BlockingClient) {
+    let [_, close] = &SESSION;
+    close.is_sent();
     client.close_session().ok();
 }
 

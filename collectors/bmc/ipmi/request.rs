@@ -95,6 +95,15 @@ const fn allowed(net_function: u8, command: u8, name: &'static str) -> Allowed {
     }
 }
 
+impl Allowed {
+    /// For the record of the tests.
+    pub(crate) fn is_sent(&self) {
+        glasshouse_sysfs::sending("ipmi", || {
+            format!("{:02X}h {:02X}h", self.net_function, self.command)
+        });
+    }
+}
+
 const CHASSIS: u8 = 0x00;
 const SENSOR: u8 = 0x04;
 const APPLICATION: u8 = 0x06;

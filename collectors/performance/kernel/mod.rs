@@ -32,3 +32,8 @@ pub(crate) static COLLECTORS: &[&dyn CollectorSpec] = &[
     &tables::KERNEL_TABLES,
     &clock::CLOCK,
 ];
+
+/// The class of every message that is known; some come more than once.
+pub(crate) fn message_classes() -> impl Iterator<Item = &'static str> {
+    patterns::PATTERNS.iter().map(|pattern| pattern.class)
+}

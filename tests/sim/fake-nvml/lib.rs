@@ -23,4 +23,6 @@
 #![expect(unreachable_pub, reason = "names and contracts are those of nvml.h")]
 
 mod interface;
+#[path = "../record.rs"]
+mod record;
 mod state;

@@ -27,6 +27,7 @@ pub(crate) struct State {
 
 /// A call begins: it is recorded, takes its time, and sees the state as it is now.
 pub(crate) fn call(function: &str) -> State {
+    crate::record::asked("nvml", function);
     let folder = folder();
     let calls = OpenOptions::new()
         .append(true)

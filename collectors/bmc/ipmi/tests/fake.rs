@@ -106,6 +106,7 @@ impl IpmiTransport for Fake {
     fn exchange(&mut self, request: &Request, deadline: Duration) -> Result<Reply, TransportError> {
         let mut state = self.now();
         let allowed = request.allowed();
+        allowed.is_sent();
         state.asked.insert((allowed.net_function, allowed.command));
         state.requests += 1;
         if let Some(left) = state.hangs_after {
