@@ -3,7 +3,6 @@
 //! One file a collector: definitions, reader. [`COLLECTORS`] is the list; nothing else is public.
 
 mod hwmon;
-mod metrics;
 mod power_supply;
 mod rapl;
 mod thermal;

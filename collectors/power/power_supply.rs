@@ -5,12 +5,11 @@
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::failure::{CollectError, FailureReason};
-use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
+use glasshouse_core::hardware::{self, LIMIT, LimitType, SENSOR};
+use glasshouse_core::metric::{MetricDefinition, ValueType, counter, gauge, state};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
 use glasshouse_sysfs::{KeptFile, ReadBuffer, Spec, SysRoot, malformed, optional};
-
-use crate::metrics::{CURRENT, LIMIT, POWER, SENSOR, TEMPERATURE, VOLTAGE};
 
 pub(crate) static POWER_SUPPLY: Spec = Spec {
     name: "power_supply",
@@ -49,33 +48,10 @@ const PERCENT: f64 = 100.0;
 /// Microwatt hours in a joule, microampere hours in a coulomb.
 const MICRO_HOURS: f64 = MICRO / 3600.0;
 
-const fn gauge(
-    name: &'static str,
-    unit: &'static str,
-    value: ValueType,
-    help: &'static str,
-    is_not: &'static str,
-    labels: &'static [LabelDefinition],
-    source: &'static str,
-) -> MetricDefinition {
-    MetricDefinition {
-        name,
-        unit,
-        kind: MetricKind::Gauge,
-        value,
-        help,
-        is_not,
-        labels,
-        source,
-        audience: Audience::Operator,
-    }
-}
-
 static METRICS: [MetricDefinition; 15] = [
     gauge(
         "hw.battery.charge",
         "1",
-        ValueType::F64,
         "How full a battery is, from 0 to 1.",
         "Not of its capacity when new: of what it can hold today.",
         SENSOR,
@@ -84,7 +60,6 @@ static METRICS: [MetricDefinition; 15] = [
     gauge(
         "hw.battery.time_left",
         "s",
-        ValueType::F64,
         "Time until a battery is empty at the present load.",
         "Not a promise: it is the firmware's guess.",
         SENSOR,
@@ -93,7 +68,6 @@ static METRICS: [MetricDefinition; 15] = [
     gauge(
         "hw.battery.energy",
         "J",
-        ValueType::F64,
         "Energy that is left in a battery.",
         "Not energy used: it falls and rises.",
         SENSOR,
@@ -102,8 +76,7 @@ static METRICS: [MetricDefinition; 15] = [
     gauge(
         "hw.battery.energy.limit",
         "J",
-        ValueType::F64,
-        "Energy that a battery holds when full today (`full`) and when it was new (`full_design`).",
+        "Energy that a battery holds when full today (`max`) and when it was new (`rated.max`).",
         "Not what is in it now.",
         LIMIT,
         "/sys/class/power_supply/*/energy_{full,full_design}",
@@ -111,7 +84,6 @@ static METRICS: [MetricDefinition; 15] = [
     gauge(
         "hw.battery.electric_charge",
         "C",
-        ValueType::F64,
         "Electric charge that is left in a battery, where it counts that and not energy.",
         "Not energy: that needs the voltage too.",
         SENSOR,
@@ -120,64 +92,55 @@ static METRICS: [MetricDefinition; 15] = [
     gauge(
         "hw.battery.electric_charge.limit",
         "C",
-        ValueType::F64,
-        "Electric charge that a battery holds when full today (`full`) and when it was new (`full_design`).",
+        "Electric charge that a battery holds when full today (`max`) and when it was new (`rated.max`).",
         "Not what is in it now.",
         LIMIT,
         "/sys/class/power_supply/*/charge_{full,full_design}",
     ),
-    gauge(
+    state(
         "hw.battery.status",
-        "{state}",
-        ValueType::State(&["unknown", "charging", "discharging", "not_charging", "full"]),
+        &["unknown", "charging", "discharging", "not_charging", "full"],
         "What a battery does.",
         "Not how well it is: a worn one is full too.",
         SENSOR,
         "/sys/class/power_supply/*/status",
     ),
-    gauge(
+    state(
         "hw.battery.health",
-        "{state}",
-        ValueType::State(HEALTH),
+        HEALTH,
         "How well a battery or supply is, as its driver says.",
         "Not its age: compare its limits for that.",
         SENSOR,
         "/sys/class/power_supply/*/health",
     ),
-    gauge(
+    state(
         "hw.battery.present",
-        "{state}",
-        ValueType::State(&["missing", "present"]),
+        &["missing", "present"],
         "Whether a battery is in its bay.",
         "Not whether it has any charge.",
         SENSOR,
         "/sys/class/power_supply/*/present",
     ),
-    MetricDefinition {
-        kind: MetricKind::Counter,
-        ..gauge(
-            "hw.battery.cycles",
-            "{cycle}",
-            ValueType::U64,
-            "Full discharges that a battery has been through.",
-            "Not since boot: over its life, where it counts them.",
-            SENSOR,
-            "/sys/class/power_supply/*/cycle_count",
-        )
-    },
-    gauge(
+    counter(
+        "hw.battery.cycles",
+        "{cycle}",
+        "Full discharges that a battery has been through.",
+        "Not since boot: over its life, where it counts them.",
+        SENSOR,
+        "/sys/class/power_supply/*/cycle_count",
+    ),
+    state(
         "hw.power_supply.online",
-        "{state}",
-        ValueType::State(&["offline", "online", "online_programmable"]),
+        &["offline", "online", "online_programmable"],
         "Whether a feed has voltage.",
         "Not whether the machine draws from it.",
         SENSOR,
         "/sys/class/power_supply/*/online",
     ),
-    VOLTAGE,
-    CURRENT,
-    POWER,
-    TEMPERATURE,
+    hardware::voltage("/sys/class/power_supply/*/voltage_now"),
+    hardware::current("/sys/class/power_supply/*/current_now"),
+    hardware::power("/sys/class/power_supply/*/power_now"),
+    hardware::temperature("/sys/class/power_supply/*/temp"),
 ];
 
 /// The kernel's words, spelt as ours; the first stands for one that is newer than this list.
@@ -207,8 +170,8 @@ const HEALTH: &[&str] = &[
 enum Manner {
     /// A number, that many of which are one of the metric's unit.
     Number(f64),
-    /// As [`Manner::Number`], of a limit of this name.
-    Limit(f64, &'static str),
+    /// As [`Manner::Number`], of such a limit.
+    Limit(f64, LimitType),
     /// As [`Manner::Number`], and the kind of part is a label.
     Typed(f64),
     /// A whole number.
@@ -231,23 +194,23 @@ static FILES: [(&str, Manner, &MetricDefinition); 18] = [
     ("energy_now", Manner::Number(MICRO_HOURS), &METRICS[2]),
     (
         "energy_full",
-        Manner::Limit(MICRO_HOURS, "full"),
+        Manner::Limit(MICRO_HOURS, LimitType::Max),
         &METRICS[3],
     ),
     (
         "energy_full_design",
-        Manner::Limit(MICRO_HOURS, "full_design"),
+        Manner::Limit(MICRO_HOURS, LimitType::RatedMax),
         &METRICS[3],
     ),
     ("charge_now", Manner::Number(MICRO_HOURS), &METRICS[4]),
     (
         "charge_full",
-        Manner::Limit(MICRO_HOURS, "full"),
+        Manner::Limit(MICRO_HOURS, LimitType::Max),
         &METRICS[5],
     ),
     (
         "charge_full_design",
-        Manner::Limit(MICRO_HOURS, "full_design"),
+        Manner::Limit(MICRO_HOURS, LimitType::RatedMax),
         &METRICS[5],
     ),
     ("cycle_count", Manner::Count, &METRICS[9]),
@@ -295,7 +258,7 @@ impl Supply {
     fn write(&mut self, buffer: &mut ReadBuffer, out: &mut dyn SampleWriter) {
         for (manner, metric, file) in &mut self.readings {
             let last = match manner {
-                Manner::Limit(_, limit) => limit,
+                Manner::Limit(_, limit) => limit.word(),
                 _ => self.part,
             };
             let labels = [&*self.name, &*self.name, PARENT, last];

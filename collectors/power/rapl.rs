@@ -10,12 +10,11 @@
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::failure::{CollectError, FailureReason};
+use glasshouse_core::hardware::{self, LIMIT as LIMIT_LABELS, LimitType, PowerCap, SENSOR};
 use glasshouse_core::metric::{Audience, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
 use glasshouse_sysfs::{KeptFile, ReadBuffer, Spec, SysRoot, optional, ratio};
-
-use crate::metrics::{ENERGY, LIMIT as LIMIT_LABELS, POWER, POWER_LIMIT, SENSOR};
 
 pub(crate) static RAPL: Spec = Spec {
     name: "rapl",
@@ -50,7 +49,7 @@ const MOST_CONSTRAINTS: usize = 8;
 const MOST_ZONES: usize = 512;
 
 static METRICS: [MetricDefinition; 6] = [
-    ENERGY,
+    hardware::energy("/sys/class/powercap/*/energy_uj"),
     MetricDefinition {
         name: "hw.energy.range",
         unit: "J",
@@ -62,7 +61,9 @@ static METRICS: [MetricDefinition; 6] = [
         source: "/sys/class/powercap/*/max_energy_range_uj",
         audience: Audience::Performance,
     },
-    POWER_LIMIT,
+    hardware::power_limit(
+        "/sys/class/powercap/*/constraint_*_{power_limit,max_power,min_power}_uw",
+    ),
     MetricDefinition {
         name: "hw.power.limit.window",
         unit: "s",
@@ -85,7 +86,7 @@ static METRICS: [MetricDefinition; 6] = [
         source: "/sys/class/powercap/*/enabled",
         audience: Audience::Operator,
     },
-    POWER,
+    hardware::power("/sys/class/powercap/*/{energy_uj,power_uw}"),
 ];
 static ENERGY_USED: &MetricDefinition = &METRICS[0];
 static RANGE: &MetricDefinition = &METRICS[1];
@@ -125,8 +126,7 @@ struct Zone {
 
 #[derive(Debug)]
 struct Limit {
-    /// The kernel's word for it.
-    word: String,
+    kind: LimitType,
     watts: f64,
     /// Seconds that it is averaged over, where the kernel tells.
     window: Option<f64>,
@@ -197,7 +197,7 @@ impl Zone {
             out.sample(ENABLED, &labels, Value::State(u16::from(enabled)));
         }
         for limit in &self.limits {
-            let labels = [&*self.id, &*self.name, &*self.parent, &*limit.word];
+            let labels = [&*self.id, &*self.name, &*self.parent, limit.kind.word()];
             out.sample(LIMIT, &labels, Value::F64(limit.watts));
             if let Some(seconds) = limit.window {
                 out.sample(WINDOW, &labels, Value::F64(seconds));
@@ -346,30 +346,30 @@ fn limits(root: &SysRoot, directory: &str, out: &mut dyn SampleWriter) -> Vec<Li
             let path = format!("{directory}/constraint_{n}_{what}");
             noted(root.read_optional_u64(&path), out)
         };
-        let (set, rated, least, window) = (
+        let (set, most, least, window) = (
             read("power_limit_uw"),
             read("max_power_uw"),
             read("min_power_uw"),
             read("time_window_us"),
         );
         let word = root.read_optional_trimmed(&format!("{directory}/constraint_{n}_name"));
-        let word = noted(word, out).unwrap_or_else(|| format!("constraint_{n}"));
-        if limits.iter().any(|known| known.word == word) {
+        let cap = cap_named(noted(word, out).as_deref());
+        if limits.iter().any(|known| known.kind == LimitType::Cap(cap)) {
             continue;
         }
         let window = window
             .filter(|microseconds| *microseconds > 0)
             .map(|microseconds| ratio(microseconds, MICRO));
         // 0 is no limit: none set, or none told by the firmware
-        for (word, microwatts, window) in [
-            (word.clone(), set, window),
-            (format!("{word}.rated"), rated, None),
-            (format!("{word}.rated.low"), least, None),
+        for (kind, microwatts, window) in [
+            (LimitType::Cap(cap), set, window),
+            (LimitType::CapMax(cap), most, None),
+            (LimitType::CapMin(cap), least, None),
         ] {
             if let Some(microwatts @ 1..) = microwatts {
                 let watts = ratio(microwatts, MICRO);
                 limits.push(Limit {
-                    word,
+                    kind,
                     watts,
                     window,
                 });
@@ -377,6 +377,16 @@ fn limits(root: &SysRoot, directory: &str, out: &mut dyn SampleWriter) -> Vec<Li
         }
     }
     limits
+}
+
+/// The cap that a driver means by a name: RAPL has three; DTPM and SCMI have one, and names of their own.
+fn cap_named(name: Option<&str>) -> PowerCap {
+    match name {
+        Some("long_term") => PowerCap::LongTerm,
+        Some("short_term") => PowerCap::ShortTerm,
+        Some("peak_power") => PowerCap::Peak,
+        _ => PowerCap::Only,
+    }
 }
 
 /// What was read; a file that says that it has nothing is as good as none.

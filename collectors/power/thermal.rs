@@ -2,14 +2,13 @@
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::failure::{CollectError, FailureReason};
+use glasshouse_core::hardware::{self, LimitType};
 use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::{OptionDefault, OptionDefinition, Options};
 use glasshouse_core::sample::Value;
 use glasshouse_sysfs::{
     KeptFile, Patterns, ReadBuffer, Spec, SysRoot, optional, stable_device, unique_names,
 };
-
-use crate::metrics::{TEMPERATURE, TEMPERATURE_LIMIT};
 
 pub(crate) static THERMAL: Spec = Spec {
     name: "thermal",
@@ -84,7 +83,7 @@ const fn level(
 }
 
 static METRICS: [MetricDefinition; 4] = [
-    TEMPERATURE,
+    hardware::temperature("/sys/class/thermal/thermal_zone*/temp"),
     level(
         "hw.cooling.level",
         "How hard a cooling device works, from 0 (not at all) to its limit.",
@@ -97,7 +96,7 @@ static METRICS: [MetricDefinition; 4] = [
         "Not how hard it works.",
         "/sys/class/thermal/cooling_device*/max_state",
     ),
-    TEMPERATURE_LIMIT,
+    hardware::temperature_limit("/sys/class/thermal/thermal_zone*/trip_point_*_temp"),
 ];
 static ZONE: &MetricDefinition = &METRICS[0];
 static LEVEL: &MetricDefinition = &METRICS[1];
@@ -127,7 +126,7 @@ struct Reading {
 struct Zone {
     reading: Reading,
     /// The word for each trip point, and degrees.
-    trips: Vec<(String, f64)>,
+    trips: Vec<(LimitType, f64)>,
 }
 
 #[derive(Debug)]
@@ -151,8 +150,8 @@ impl Collector for Thermal {
             let Reading { id, name, file, .. } = &mut zone.reading;
             let celsius = file.read_i64(buffer).map(|milli| whole(milli) / MILLI);
             write(ZONE, &[id, name, PARENT], celsius, out);
-            for (word, celsius) in &zone.trips {
-                let labels = [&**id, &**name, PARENT, word];
+            for (limit, celsius) in &zone.trips {
+                let labels = [id.as_str(), name.as_str(), PARENT, limit.word()];
                 out.sample(TRIP, &labels, Value::F64(*celsius));
             }
         }
@@ -259,10 +258,10 @@ impl Thermal {
             .collect()
     }
 
-    /// The temperatures at which the kernel does something about a zone. Ones that are not set are left out.
-    fn trips(&self, zone: &str, out: &mut dyn SampleWriter) -> Vec<(String, f64)> {
-        let mut words: Vec<String> = Vec::new();
-        let mut degrees: Vec<f64> = Vec::new();
+    /// The temperatures at which the kernel does something about a zone. Ones that are not set are left out;
+    /// of several of one kind, the lowest counts: there it begins.
+    fn trips(&self, zone: &str, out: &mut dyn SampleWriter) -> Vec<(LimitType, f64)> {
+        let mut trips: Vec<(LimitType, f64)> = Vec::new();
         for n in 0..MOST_TRIPS {
             let trip = format!("{DIRECTORY}/{zone}/trip_point_{n}");
             let kind = self.root.read_optional_trimmed(&format!("{trip}_type"));
@@ -273,12 +272,14 @@ impl Thermal {
             };
             // 0 and -274 °C say that nobody set it
             if milli > 0 {
-                words.push(trip_word(&kind));
-                degrees.push(whole(milli) / MILLI);
+                let (kind, celsius) = (trip_type(&kind), whole(milli) / MILLI);
+                match trips.iter_mut().find(|(known, _)| *known == kind) {
+                    Some((_, lowest)) => *lowest = lowest.min(celsius),
+                    None => trips.push((kind, celsius)),
+                }
             }
         }
-        unique_names(&mut words);
-        words.into_iter().zip(degrees).collect()
+        trips
     }
 
     /// `acpitz@LNXTHERM:00`, or the type alone where no device stands behind it: the kernel's own number is the order
@@ -294,14 +295,14 @@ impl Thermal {
 
 /// The limit that a kind of trip point is: `critical` turns the machine off, `hot` warns, `passive` slows down, `active`
 /// turns fans on.
-fn trip_word(kind: &str) -> String {
+fn trip_type(kind: &str) -> LimitType {
     match kind {
-        "critical" => "high.critical",
-        "hot" => "high.degraded",
-        "passive" => "throttled",
-        other => other,
+        "critical" => LimitType::HighCritical,
+        "hot" => LimitType::HighDegraded,
+        "passive" => LimitType::Throttled,
+        "active" => LimitType::Cooled,
+        _ => LimitType::Other,
     }
-    .to_owned()
 }
 
 fn noted<T>(outcome: Result<Option<T>, CollectError>, out: &mut dyn SampleWriter) -> Option<T> {

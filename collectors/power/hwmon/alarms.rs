@@ -2,6 +2,7 @@
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::failure::CollectError;
+use glasshouse_core::hardware::LimitType;
 use glasshouse_core::options::{OptionDefault, OptionDefinition, Options};
 use glasshouse_core::sample::Value;
 use glasshouse_sysfs::{KeptFile, Patterns, ReadBuffer, Spec, SysRoot, optional};
@@ -48,8 +49,8 @@ struct Alarm {
     id: String,
     name: String,
     chip: String,
-    /// The word for the limit.
-    limit: &'static str,
+    /// Which limit it is of.
+    limit: LimitType,
     file: KeptFile,
 }
 
@@ -88,7 +89,7 @@ impl Collector for HwmonAlarm {
 
 impl Alarm {
     fn write(&mut self, buffer: &mut ReadBuffer, out: &mut dyn SampleWriter) {
-        let labels = [&*self.id, &*self.name, &*self.chip, self.limit];
+        let labels = [&*self.id, &*self.name, &*self.chip, self.limit.word()];
         match optional(self.file.read_u64(buffer)) {
             Ok(Some(raised)) => {
                 let state = Value::State(u16::from(raised != 0));
@@ -118,7 +119,7 @@ fn find(root: &SysRoot, chip: &Chip, alarms: &mut Vec<Alarm>, out: &mut dyn Samp
             id: format!("{}/{channel}", chip.name),
             name: label(root, chip, channel, out).0,
             chip: chip.name.clone(),
-            limit,
+            limit: *limit,
             file: KeptFile::attribute(root, &chip.path(file)),
         });
     }

@@ -1,5 +1,6 @@
 //! The kinds of sensors of the kernel's hwmon interface (`Documentation/hwmon/sysfs-interface.rst`), as data.
 
+use glasshouse_core::hardware::{LimitType, PowerCap};
 use glasshouse_core::metric::MetricDefinition;
 
 use super::METRICS;
@@ -14,8 +15,8 @@ pub(super) struct Kind {
     pub(super) readings: &'static [Reading],
     /// Units of the files in one of the metric.
     pub(super) divisor: f64,
-    /// Files with limits, and the word for each.
-    pub(super) limits: &'static [(&'static str, &'static str)],
+    /// Files with limits, and which each is.
+    pub(super) limits: &'static [(&'static str, LimitType)],
     /// Where limits go.
     pub(super) limit: Option<&'static MetricDefinition>,
 }
@@ -52,23 +53,15 @@ const MILLI_PERCENT: f64 = 100_000.0;
 /// Duty comes in 255ths.
 const DUTY: f64 = 255.0;
 
-const LOW_CRITICAL: &str = "low.critical";
-const LOW_DEGRADED: &str = "low.degraded";
-const HIGH_DEGRADED: &str = "high.degraded";
-const HIGH_CRITICAL: &str = "high.critical";
-const HIGH_EMERGENCY: &str = "high.emergency";
-const RATED: &str = "rated";
-const RATED_LOW: &str = "rated.low";
-
 /// Limits that several kinds have.
-const LIMITS: &[(&str, &str)] = &[
-    ("lcrit", LOW_CRITICAL),
-    ("min", LOW_DEGRADED),
-    ("max", HIGH_DEGRADED),
-    ("crit", HIGH_CRITICAL),
-    ("emergency", HIGH_EMERGENCY),
-    ("rated_min", RATED_LOW),
-    ("rated_max", RATED),
+const LIMITS: &[(&str, LimitType)] = &[
+    ("lcrit", LimitType::LowCritical),
+    ("min", LimitType::LowDegraded),
+    ("max", LimitType::HighDegraded),
+    ("crit", LimitType::HighCritical),
+    ("emergency", LimitType::HighEmergency),
+    ("rated_min", LimitType::RatedMin),
+    ("rated_max", LimitType::RatedMax),
 ];
 
 pub(super) static KINDS: [Kind; 8] = [
@@ -109,15 +102,15 @@ pub(super) static KINDS: [Kind; 8] = [
         ],
         divisor: MICRO,
         limits: &[
-            ("lcrit", LOW_CRITICAL),
-            ("min", LOW_DEGRADED),
-            ("max", HIGH_DEGRADED),
-            ("crit", HIGH_CRITICAL),
-            ("cap", "cap"),
-            ("cap_min", "cap.min"),
-            ("cap_max", "cap.max"),
-            ("rated_min", RATED_LOW),
-            ("rated_max", RATED),
+            ("lcrit", LimitType::LowCritical),
+            ("min", LimitType::LowDegraded),
+            ("max", LimitType::HighDegraded),
+            ("crit", LimitType::HighCritical),
+            ("cap", LimitType::Cap(PowerCap::Only)),
+            ("cap_min", LimitType::CapMin(PowerCap::Only)),
+            ("cap_max", LimitType::CapMax(PowerCap::Only)),
+            ("rated_min", LimitType::RatedMin),
+            ("rated_max", LimitType::RatedMax),
         ],
         limit: Some(&METRICS[9]),
     },
@@ -128,7 +121,10 @@ pub(super) static KINDS: [Kind; 8] = [
             reading("target", &METRICS[12]),
         ],
         divisor: 1.0,
-        limits: &[("min", LOW_DEGRADED), ("max", HIGH_DEGRADED)],
+        limits: &[
+            ("min", LimitType::LowDegraded),
+            ("max", LimitType::HighDegraded),
+        ],
         limit: Some(&METRICS[11]),
     },
     Kind {
@@ -154,17 +150,17 @@ pub(super) static KINDS: [Kind; 8] = [
     },
 ];
 
-/// Files with alarms, and the word for the limit that was passed.
-pub(super) const ALARMS: [(&str, &str); 9] = [
-    ("alarm", "any"),
-    ("lcrit_alarm", LOW_CRITICAL),
-    ("min_alarm", LOW_DEGRADED),
-    ("max_alarm", HIGH_DEGRADED),
-    ("crit_alarm", HIGH_CRITICAL),
-    ("emergency_alarm", HIGH_EMERGENCY),
-    ("cap_alarm", "cap"),
-    ("rated_min_alarm", RATED_LOW),
-    ("rated_max_alarm", RATED),
+/// Files with alarms, and the limit that was passed.
+pub(super) const ALARMS: [(&str, LimitType); 9] = [
+    ("alarm", LimitType::Any),
+    ("lcrit_alarm", LimitType::LowCritical),
+    ("min_alarm", LimitType::LowDegraded),
+    ("max_alarm", LimitType::HighDegraded),
+    ("crit_alarm", LimitType::HighCritical),
+    ("emergency_alarm", LimitType::HighEmergency),
+    ("cap_alarm", LimitType::Cap(PowerCap::Only)),
+    ("rated_min_alarm", LimitType::RatedMin),
+    ("rated_max_alarm", LimitType::RatedMax),
 ];
 
 /// The channel (`temp1`), its stem and what the file says of it: `temp1_input` is `temp1`, `temp`, `input`; `pwm1` says

@@ -12,6 +12,7 @@ mod alarms;
 mod chip;
 mod device;
 mod kind;
+mod metrics;
 mod part;
 mod place;
 mod sensor;
@@ -22,8 +23,6 @@ use glasshouse_core::failure::CollectError;
 use glasshouse_core::metric::MetricDefinition;
 use glasshouse_core::options::{OptionDefault, OptionDefinition, Options};
 use glasshouse_sysfs::{Patterns, ReadBuffer, Spec, SysRoot};
-
-use crate::metrics;
 
 pub(crate) use alarms::HWMON_ALARM;
 use chip::Whose;

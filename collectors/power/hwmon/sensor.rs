@@ -2,6 +2,7 @@
 
 use glasshouse_core::collector::SampleWriter;
 use glasshouse_core::failure::{CollectError, FailureReason};
+use glasshouse_core::hardware::LimitType;
 use glasshouse_core::metric::MetricDefinition;
 use glasshouse_core::sample::Value;
 use glasshouse_sysfs::{KeptFile, ReadBuffer, SysRoot, optional};
@@ -24,8 +25,8 @@ pub(super) struct Sensor {
     readings: Vec<Reading>,
     /// Says 1 while the sensor is broken or not connected.
     fault: Option<KeptFile>,
-    /// The word for each limit, and the value.
-    limits: Vec<(&'static str, f64)>,
+    /// Which limits, and their values.
+    limits: Vec<(LimitType, f64)>,
 }
 
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl Sensor {
         }
         if let Some(metric) = self.kind.limit {
             for (limit, value) in &self.limits {
-                let labels = [&*self.id, &*self.name, &*self.chip, limit];
+                let labels = [&*self.id, &*self.name, &*self.chip, limit.word()];
                 out.sample(metric, &labels, Value::F64(*value));
             }
         }
@@ -182,11 +183,11 @@ fn sensor(
         return None;
     }
     let mut limits = Vec::new();
-    for (what, word) in kind.limits {
+    for (what, limit) in kind.limits {
         if chip.has(&file(what))
             && let Some(number) = noted(read_number(root, &chip.path(&file(what))), out)
         {
-            limits.push((*word, divided(number, kind.divisor)));
+            limits.push((*limit, divided(number, kind.divisor)));
         }
     }
     let (name, part) = label(root, chip, channel, out);

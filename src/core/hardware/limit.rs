@@ -1,7 +1,7 @@
 //! The kinds of limits: every value that the label `hw.limit_type` can have.
 
-/// A kind of limit. OpenTelemetry has `low.critical`, `low.degraded`, `high.degraded`, `high.critical` and `throttled`
-/// of these; the others are ours, because makers tell more than it knows.
+/// A kind of limit. OpenTelemetry has `low.critical`, `low.degraded`, `high.degraded`, `high.critical`, `max` and
+/// `throttled` of these; the others are ours, because makers tell more than it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LimitType {
     /// An alarm: so low that the part may be damaged, IPMI's lower non-recoverable.
@@ -18,6 +18,8 @@ pub enum LimitType {
     HighEmergency,
     /// An alarm at a limit that the chip does not name.
     Any,
+    /// The most that there can be now: OpenTelemetry's `max`.
+    Max,
     /// Where the part is slowed down.
     Throttled,
     /// Where more cooling begins.
@@ -60,7 +62,7 @@ impl PowerCap {
 
 impl LimitType {
     /// All of them.
-    pub const ALL: [Self; 26] = {
+    pub const ALL: [Self; 27] = {
         use PowerCap::{LongTerm, Only, Peak, ShortTerm};
         [
             Self::LowEmergency,
@@ -70,6 +72,7 @@ impl LimitType {
             Self::HighCritical,
             Self::HighEmergency,
             Self::Any,
+            Self::Max,
             Self::Throttled,
             Self::Cooled,
             Self::RatedMin,
@@ -104,6 +107,7 @@ impl LimitType {
             Self::HighCritical => "high.critical",
             Self::HighEmergency => "high.emergency",
             Self::Any => "any",
+            Self::Max => "max",
             Self::Throttled => "throttled",
             Self::Cooled => "cooled",
             Self::RatedMin => "rated.min",
