@@ -64,7 +64,7 @@ const ROOMS: &[Room] = &[
     // no core: the face knows bytes, sockets and time
     room(2, "glasshouse-serve", &[]),
     Room {
-        knows_in_tests: &["sim"],
+        knows_in_tests: &["fake-nvml", "sim"],
         ..room(
             ROOF,
             "glasshouse",

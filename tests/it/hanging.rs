@@ -17,6 +17,11 @@ use crate::support::{eventually, skip};
 /// The user of the worker that talks to BMCs, under root.
 const BMC_USER: u32 = 64802;
 
+/// The user of the probe, and of the workers that it starts, under root.
+const PROBE_USER: u32 = 64801;
+
+const UNRESPONSIVE: &str = "bmc.unresponsive";
+
 /// How long the BMC hangs: thirty of its periods, as many as fifteen minutes have at the default interval.
 const HANG: Duration = Duration::from_secs(30);
 
@@ -55,7 +60,7 @@ async fn a_bmc_that_hangs_costs_its_own_series_alone() {
     let before = resources(&up);
     let begun = Instant::now();
     bmc.hang().unwrap();
-    let event = eventually("the event", async || open_event(&state)).await;
+    let event = eventually("the event", async || open_event(&state, UNRESPONSIVE)).await;
     let took = begun.elapsed();
     println!("event after {:.1} s: {event}", took.as_secs_f64());
     assert!(took < EVENT_WITHIN);
@@ -68,7 +73,7 @@ async fn a_bmc_that_hangs_costs_its_own_series_alone() {
 
     bmc.go_on().unwrap();
     eventually("the event's end", async || {
-        open_event(&state).is_none().then_some(())
+        open_event(&state, UNRESPONSIVE).is_none().then_some(())
     })
     .await;
     eventually("values of the BMC again", async || {
@@ -82,6 +87,109 @@ async fn a_bmc_that_hangs_costs_its_own_series_alone() {
         println!("{metric}: at most {gap} seconds without a sample");
         assert!(gap <= 1, "{metric} missed {gap} seconds in a row");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_driver_that_hangs_costs_its_own_series_alone() {
+    let folder = Folder::new();
+    let library = Library::new(&folder);
+    let up = Up::start_with_probe(&library.config(&folder));
+    let state = up.state.to_str().unwrap().to_owned();
+    let power = async |wanted: bool| {
+        eventually("the power of the GPUs", async || {
+            let answer = query(&state, "hw.power", "-3s", "last");
+            let values: Vec<f64> = values_of(&answer, "power").flatten().collect();
+            // 118,250 mW
+            assert!(values.iter().all(|watts| (watts - 118.25).abs() < 1e-6));
+            (values.is_empty() != wanted).then_some(())
+        })
+        .await;
+    };
+    power(true).await;
+    let probe = resources(&up).remove(0);
+    let begun = Instant::now();
+    library.say("hold nvmlDeviceGetPowerUsage yes");
+    let event = eventually("the event", async || {
+        open_event(&state, "gpu.driver_wedged")
+    })
+    .await;
+    println!(
+        "event after {:.1} s: {event}",
+        begun.elapsed().as_secs_f64()
+    );
+    let detail = event["detail"].as_str().unwrap();
+    assert!(detail.contains("nvmlDeviceGetPowerUsage"), "{detail}");
+    power(false).await;
+    let (_, threads, _) = resources(&up).remove(0);
+    assert_eq!(threads, probe.1, "threads of the probe");
+
+    library.say("");
+    power(true).await;
+    eventually("the event's end", async || {
+        open_event(&state, "gpu.driver_wedged")
+            .is_none()
+            .then_some(())
+    })
+    .await;
+    let window = format!("-{}s", begun.elapsed().as_secs());
+    let gap = longest_gap(&state, "system.memory.usage", &window);
+    println!("system.memory.usage: at most {gap} seconds without a sample");
+    assert!(gap <= 1, "missed {gap} seconds in a row");
+}
+
+/// A stand-in for the library of a driver, and a machine that has its GPUs.
+struct Library(std::path::PathBuf);
+
+impl Library {
+    fn new(folder: &Folder) -> Self {
+        let library = folder.join("nvml");
+        std::fs::create_dir(&library).unwrap();
+        let test = std::env::current_exe().unwrap();
+        let built = test.parent().unwrap().join("libfake_nvml.so");
+        std::fs::copy(built, library.join("libnvidia-ml.so.1")).unwrap();
+        if is_root() {
+            // it writes down who calls it
+            std::os::unix::fs::chown(&library, Some(PROBE_USER), Some(PROBE_USER)).unwrap();
+        }
+        let library = Self(library);
+        library.say("");
+        library
+    }
+
+    /// Says what the fixture says, and this.
+    fn say(&self, besides: &str) {
+        let recorded = std::fs::read_to_string(fixture("gpu/nvml.state")).unwrap();
+        let next = self.0.join("next");
+        std::fs::write(&next, format!("{recorded}\n{besides}\n")).unwrap();
+        std::fs::rename(next, self.0.join("state")).unwrap();
+    }
+
+    fn config(&self, folder: &Folder) -> std::path::PathBuf {
+        let root = folder.join("machine");
+        std::fs::create_dir(&root).unwrap();
+        for part in ["host/proc", "gpu/sys"] {
+            let copy = [
+                "-r",
+                &fixture(part).display().to_string(),
+                &root.display().to_string(),
+            ];
+            assert_eq!(run("/bin/cp", &copy).0, Some(0));
+        }
+        let library = self.0.join("libnvidia-ml.so.1");
+        let text = format!(
+            "root = \"{}\"\n\n[collectors.nvidia_gpu]\ninterval = \"1s\"\nlibrary = \"{library}\"\n\n\
+             [collectors.nvidia_gpu_health]\nlibrary = \"{library}\"\n",
+            root.display(),
+            library = library.display()
+        );
+        folder.write("probe.toml", &text)
+    }
+}
+
+fn fixture(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
 }
 
 fn config(folder: &Folder, bmc: &Bmc) -> std::path::PathBuf {
@@ -161,12 +269,12 @@ fn values_of<'a>(answer: &'a Value, name: &'a str) -> impl Iterator<Item = Optio
         .map(Value::as_f64)
 }
 
-fn open_event(state: &str) -> Option<Value> {
+fn open_event(state: &str, cause: &str) -> Option<Value> {
     let (_, output, _) = run(GLASSHOUSE, &["--state-dir", state, "events", "--json"]);
     output
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find(|event| event["cause"] == "bmc.unresponsive")
+        .find(|event| event["cause"] == cause)
 }
 
 /// The same processes with the same threads and descriptors; a worker may have a socket more or less, that of a session
