@@ -41,7 +41,6 @@ impl SysRoot {
         if !request.takes(device) {
             return Err(malformed("dev", None, "the name of a device", device));
         }
-        sending("request", || request.word().to_owned());
         if !self.is_live() {
             let path = format!("answers/{device}/{}", request.word());
             return Ok(self.read_bytes(&path, &mut ReadBuffer::new())?.to_vec());

@@ -33,6 +33,18 @@ impl Register {
         Self::LimitReasons,
     ];
 
+    /// Its name in the manuals.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::RatedCycles => "IA32_MPERF",
+            Self::DeliveredCycles => "IA32_APERF",
+            Self::CoreThermalStatus => "IA32_THERM_STATUS",
+            Self::PackageThermalStatus => "IA32_PACKAGE_THERM_STATUS",
+            Self::LimitReasons => "MSR_CORE_PERF_LIMIT_REASONS",
+        }
+    }
+
     /// Its number (Intel SDM volume 4; AMD APM volume 2 for the first two).
     #[must_use]
     pub const fn address(self) -> u64 {

@@ -46,7 +46,7 @@ pub static ALLOWED: &[AllowedRequest] = &[
     allowed(
         DeviceRequest::NvmeSmartLog,
         NVME,
-        "Get Log Page (02h), log 02h SMART / Health Information, asynchronous event retained",
+        "Get Log Page of SMART / Health Information (02h/02h), asynchronous event retained",
     ),
     allowed(
         DeviceRequest::AtaSmartData,

@@ -114,11 +114,14 @@ impl By {
 mod tests {
     use std::collections::BTreeSet;
 
+    use glasshouse_core::condition::CAUSES;
+    use glasshouse_core::log::LogSource;
+
     use super::*;
     use crate::registry;
 
     #[test]
-    fn every_metric_and_fact_that_is_named_exists() {
+    fn everything_that_is_named_exists() {
         let collectors = registry::collectors();
         let own = glasshouse_probe::OWN_METRICS
             .iter()
@@ -140,7 +143,8 @@ mod tests {
                 match by {
                     Metric(name) if !metrics.contains(name) => unknown.push(*name),
                     Fact(key) if !facts.contains(key) => unknown.push(*key),
-                    Log(code) => assert!(is_code(code), "{code}"),
+                    Log(code) if !is_code(code) => unknown.push(*code),
+                    Condition(cause) if !CAUSES.contains(cause) => unknown.push(*cause),
                     _ => {}
                 }
             }
@@ -150,10 +154,57 @@ mod tests {
 
     /// `sel 08h/*`, `kernel xid.*`.
     fn is_code(code: &str) -> bool {
-        let sources = glasshouse_core::log::LogSource::ALL;
-        code.split_once(' ').is_some_and(|(source, code)| {
-            sources.iter().any(|known| known.word() == source) && !code.is_empty()
-        })
+        let Some((source, code)) = code.split_once(' ') else {
+            return false;
+        };
+        let source = LogSource::parse(source);
+        match source {
+            Some(_) if code == "*" => true,
+            Some(LogSource::Kernel) => {
+                let class = code.strip_suffix(".*").unwrap_or(code);
+                glasshouse_performance::kernel_message_classes().any(|known| known == class)
+            }
+            // a type of sensor, as the specification numbers them (table 42-3)
+            Some(LogSource::Sel) => code
+                .strip_suffix("h/*")
+                .filter(|number| number.len() == 2)
+                .and_then(|number| u8::from_str_radix(number, 16).ok())
+                .is_some_and(|number| (0x01..=0x2C).contains(&number)),
+            Some(LogSource::Gpu) => code == "xid.*",
+            Some(LogSource::Redfish) | None => false,
+        }
+    }
+
+    #[test]
+    fn a_slip_in_a_code_is_seen() {
+        for good in ["kernel hung_task", "kernel xid.*", "sel 0Ch/*", "redfish *"] {
+            assert!(is_code(good), "{good}");
+        }
+        for slip in [
+            "kernel hung_tasks",
+            "sel 30h/*",
+            "sel 8h/*",
+            "sel 0C/*",
+            "gpu xid",
+            "kernal *",
+            "redfish",
+        ] {
+            assert!(!is_code(slip), "{slip}");
+        }
+    }
+
+    /// What is stated serves a fault, or nobody knows why it is.
+    #[test]
+    fn every_cause_is_a_signal_of_a_fault() {
+        let named: BTreeSet<&str> = faults()
+            .flat_map(|fault| fault.signals)
+            .flat_map(|signal| signal.by)
+            .filter_map(|by| match by {
+                Condition(cause) => Some(*cause),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(named, CAUSES.iter().copied().collect());
     }
 
     #[test]

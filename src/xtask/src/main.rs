@@ -7,6 +7,7 @@ mod generate;
 mod peers;
 mod processes;
 mod project;
+mod sent;
 mod test;
 mod up;
 

@@ -1,10 +1,12 @@
-//! Runs every test and repeats at the end what passing tests said of themselves that they skipped.
+//! Runs every test, repeats at the end what passing tests said of themselves that they skipped, and compares what they sent to
+//! devices with the list of what may be sent.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
+use crate::sent::{self, Record};
 use crate::{peers, project};
 
 pub(crate) fn run(arguments: &[String], install: bool) -> anyhow::Result<()> {
@@ -18,6 +20,7 @@ pub(crate) fn run(arguments: &[String], install: bool) -> anyhow::Result<()> {
         println!("not installed: {peer}");
     }
     let (for_cargo, for_tests) = split(arguments);
+    let record = Record::begin()?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(project::root()?)
@@ -26,6 +29,7 @@ pub(crate) fn run(arguments: &[String], install: bool) -> anyhow::Result<()> {
         .args(for_cargo)
         .args(["--", "--show-output"])
         .args(for_tests)
+        .env(sent::VARIABLE, record.folder())
         .stdout(Stdio::piped());
     let mut tests = command.spawn().context("failed to run cargo")?;
     let output = tests.stdout.take().context("cargo has no output")?;
@@ -39,10 +43,11 @@ pub(crate) fn run(arguments: &[String], install: bool) -> anyhow::Result<()> {
     }
     let status = tests.wait()?;
     report.print();
+    let listed = record.compare(&project::root()?);
     if !status.success() {
         bail!("tests failed");
     }
-    Ok(())
+    listed
 }
 
 /// What stands before a `--` is for cargo, what stands behind it for the test binaries.

@@ -4,7 +4,7 @@ use super::By::{Condition, Log, Metric, NotAvailable};
 use super::{Fault, fault, signal};
 
 const UNIT_STATES: &str =
-    "states of services need a message bus; the fabric's own state tells whether its manager works";
+    "whether a unit failed or restarts is said on a message bus alone, which no collector asks";
 
 pub(super) static FAULTS: &[Fault] = &[
     fault(
@@ -46,8 +46,28 @@ pub(super) static FAULTS: &[Fault] = &[
         "GPU driver wedged",
         &[
             signal("missed deadline", &[Condition("gpu.driver_wedged")]),
-            signal("stuck tasks", &[Metric("system.process.linux.stuck")]),
-            signal("messages", &[Log("kernel gpu_firmware_timeout")]),
+            signal(
+                "refusals of the driver",
+                &[
+                    Condition("gpu.reset_required"),
+                    Condition("gpu.driver_mismatch"),
+                ],
+            ),
+            signal(
+                "stuck tasks",
+                &[
+                    Metric("system.process.linux.stuck"),
+                    Condition("kernel.tasks_stuck"),
+                ],
+            ),
+            signal(
+                "messages",
+                &[
+                    Log("kernel gpu_firmware_timeout"),
+                    Log("kernel gpu_hang"),
+                    Log("kernel gpu_reset"),
+                ],
+            ),
             signal("recovery action", &[Metric("hw.gpu.recovery.action")]),
         ],
     ),
@@ -72,9 +92,13 @@ pub(super) static FAULTS: &[Fault] = &[
                 ],
             ),
             signal(
-                "services `nvidia-fabricmanager`, `nvidia-imex`",
-                &[NotAvailable(UNIT_STATES)],
+                "services `nvidia-fabricmanager`, `nvidia-imex`: a control group with threads is one that runs, once `services` is on in `[collectors.cgroup]`",
+                &[
+                    Metric("system.linux.cgroup.threads"),
+                    NotAvailable(UNIT_STATES),
+                ],
             ),
+            signal("messages of switches", &[Log("kernel sxid.*")]),
         ],
     ),
     fault(

@@ -1,6 +1,6 @@
 //! Signals of faults of power, heat and cooling.
 
-use super::By::{Condition, Log, Metric};
+use super::By::{Condition, Log, Metric, NotAvailable};
 use super::{Fault, fault, signal};
 
 pub(super) static FAULTS: &[Fault] = &[
@@ -29,8 +29,22 @@ pub(super) static FAULTS: &[Fault] = &[
                 ],
             ),
             signal(
-                "processor events of the BMC",
-                &[Log("sel 07h/*"), Log("redfish *")],
+                "processor events of the BMC, messages of the kernel",
+                &[
+                    Log("sel 07h/*"),
+                    Log("redfish *"),
+                    Log("kernel thermal_throttle"),
+                    Log("kernel thermal_critical"),
+                ],
+            ),
+            signal(
+                "processor metrics of Redfish",
+                &[
+                    Metric("hw.errors"),
+                    NotAvailable(
+                        "of `ProcessorMetrics`, errors are read and throttle durations are not: on the machine itself the kernel counts them",
+                    ),
+                ],
             ),
         ],
     ),
@@ -44,8 +58,10 @@ pub(super) static FAULTS: &[Fault] = &[
                 &[Metric("hw.gpu.clock.violation.time")],
             ),
             signal(
-                "margin and its limit",
+                "temperature, its margin, their limits",
                 &[
+                    Metric("hw.temperature"),
+                    Metric("hw.temperature.limit"),
                     Metric("hw.gpu.temperature.margin"),
                     Metric("hw.gpu.temperature.margin.limit"),
                 ],
@@ -155,7 +171,17 @@ pub(super) static FAULTS: &[Fault] = &[
                     Metric("hw.energy"),
                 ],
             ),
-            signal("leaks", &[Condition("cooling.leak")]),
+            signal("leaks", &[Condition("cooling.leak"), Metric("hw.status")]),
+            signal(
+                "coolant temperatures and pumps",
+                &[
+                    Metric("hw.temperature"),
+                    Metric("hw.sensor.reading"),
+                    NotAvailable(
+                        "read where a BMC has a sensor for them; coolant loops and pumps as such (Redfish `ThermalEquipment`) are not read yet",
+                    ),
+                ],
+            ),
         ],
     ),
     fault(

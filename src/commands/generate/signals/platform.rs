@@ -12,7 +12,11 @@ pub(super) static FAULTS: &[Fault] = &[
         "DRAM corrected-error growth",
         &[
             signal(
-                "errors of each module",
+                "errors of each module (EDAC, Redfish)",
+                &[Metric("hw.errors")],
+            ),
+            signal(
+                "errors of each controller, and those of no known module",
                 &[Metric("system.memory.linux.edac.errors")],
             ),
             signal(
@@ -34,8 +38,11 @@ pub(super) static FAULTS: &[Fault] = &[
         "Uncorrectable error, machine check",
         &[
             signal(
-                "uncorrected errors",
-                &[Metric("system.memory.linux.edac.errors")],
+                "uncorrected errors of each module and each controller",
+                &[
+                    Metric("hw.errors"),
+                    Metric("system.memory.linux.edac.errors"),
+                ],
             ),
             signal(
                 "machine-check messages and interrupts",
@@ -43,6 +50,7 @@ pub(super) static FAULTS: &[Fault] = &[
                     Log("kernel machine_check"),
                     Log("kernel firmware_error"),
                     Log("kernel edac_uncorrected"),
+                    Log("kernel memory_failure"),
                     Metric("system.linux.trouble_interrupts"),
                 ],
             ),
@@ -68,10 +76,16 @@ pub(super) static FAULTS: &[Fault] = &[
                 "size, speed, speed as set of each module",
                 &[
                     Fact("hw.size"),
+                    Metric("hw.memory.size"),
+                    Metric("hw.clock.speed"),
                     Fact("hw.memory.speed"),
                     Fact("hw.memory.speed.configured"),
                     Fact("hw.memory.slots.used"),
                 ],
+            ),
+            signal(
+                "state of each module, memory events of the BMC",
+                &[Metric("hw.status"), Log("sel 0Ch/*"), Log("redfish *")],
             ),
             signal(
                 "memory that the kernel has",
@@ -146,7 +160,10 @@ pub(super) static FAULTS: &[Fault] = &[
                     Metric("hw.pcie.errors"),
                     Metric("hw.pcie.error.causes"),
                     Metric("hw.pcie.root_port.errors"),
+                    Log("kernel aer_corrected"),
                     Log("kernel aer_uncorrected"),
+                    Log("kernel pcie_link_down"),
+                    Log("kernel pcie_containment"),
                 ],
             ),
             signal(
@@ -172,10 +189,20 @@ pub(super) static FAULTS: &[Fault] = &[
                     Fact("pci.id"),
                 ],
             ),
-            signal("GPU lost", &[Condition("gpu.lost"), Log("kernel gpu_lost")]),
+            signal(
+                "GPUs that the driver counts, against those on the bus; GPU lost",
+                &[
+                    Condition("gpu.lost"),
+                    Log("kernel gpu_lost"),
+                    Log("kernel xid.*"),
+                ],
+            ),
             signal(
                 "state of NVMe controllers",
-                &[Metric("hw.physical_disk.nvme.state")],
+                &[
+                    Metric("hw.physical_disk.nvme.state"),
+                    Log("kernel nvme_down"),
+                ],
             ),
             signal("driver of each device", &[Fact("hw.driver")]),
         ],

@@ -74,11 +74,20 @@ pub(super) static FAULTS: &[Fault] = &[
                 &[Log("sel 0Dh/*"), Metric("hw.status")],
             ),
             signal(
-                "time of requests",
+                "time of requests, as a mean",
                 &[
                     Metric("system.disk.operation_time"),
                     Metric("system.disk.operations"),
+                    Metric("system.disk.weighted_io_time"),
+                    Log("kernel nvme_timeout"),
+                    Log("kernel nvme_reset"),
                 ],
+            ),
+            signal(
+                "time of the slowest requests (p99)",
+                &[NotAvailable(
+                    "`/proc/diskstats` adds up requests and their time: a mean of each interval, no distribution; traces that hold one are switched on by writing",
+                )],
             ),
         ],
     ),
@@ -135,6 +144,8 @@ pub(super) static FAULTS: &[Fault] = &[
                     Log("kernel soft_lockup"),
                     Log("kernel hard_lockup"),
                     Log("kernel rcu_stall"),
+                    Log("kernel oops"),
+                    Log("kernel panic"),
                     Metric("system.linux.kernel.messages"),
                 ],
             ),
@@ -174,7 +185,7 @@ pub(super) static FAULTS: &[Fault] = &[
                 &[
                     Fact("hw.clock.name"),
                     NotAvailable(
-                        "the offset of `/dev/ptp*` needs the device opened for commands that also set it",
+                        "their offset is not read: `/dev/ptp*` belongs to root alone, and no collector opens it",
                     ),
                 ],
             ),
@@ -185,12 +196,23 @@ pub(super) static FAULTS: &[Fault] = &[
         "BMC sick",
         &[
             signal(
-                "latency, time-outs",
+                "latency, time-outs, requests",
                 &[
                     Metric("hw.bmc.response.duration"),
+                    Metric("hw.bmc.ipmi.timeouts"),
+                    Metric("hw.bmc.ipmi.requests"),
+                    Metric("hw.bmc.requests"),
                     Condition("bmc.unresponsive"),
                 ],
             ),
+            signal(
+                "its account and certificate",
+                &[
+                    Condition("bmc.login_refused"),
+                    Condition("bmc.tls_unverified"),
+                ],
+            ),
+            signal("its self test", &[Fact("hw.bmc.self_test")]),
             signal(
                 "room in its log",
                 &[Metric("hw.bmc.log.entries"), Metric("hw.bmc.log.limit")],
@@ -214,6 +236,12 @@ pub(super) static FAULTS: &[Fault] = &[
                 ],
             ),
             signal(
+                "mark of a clean shutdown",
+                &[NotAvailable(
+                    "it stands in the journal and in `wtmp`, which no collector reads; another boot without it cannot be told from an orderly one",
+                )],
+            ),
+            signal(
                 "evidence",
                 &[
                     Metric("system.linux.kernel.crash_records"),
@@ -233,6 +261,7 @@ pub(super) static FAULTS: &[Fault] = &[
                 &[
                     Fact("hw.firmware_version"),
                     Fact("hw.firmware_date"),
+                    Fact("hw.bios_version"),
                     Fact("host.cpu.microcode"),
                 ],
             ),
@@ -242,6 +271,7 @@ pub(super) static FAULTS: &[Fault] = &[
                     Fact("os.kernel.release"),
                     Fact("os.kernel.command_line"),
                     Fact("hw.driver.version"),
+                    Fact("hw.driver_version"),
                 ],
             ),
             signal(
@@ -284,10 +314,14 @@ pub(super) static FAULTS: &[Fault] = &[
         "M5",
         "Collector health",
         &[signal(
-            "last good run, latency, errors, quality",
+            "latency, errors, what was refused, restarts of workers, silence; the tool `telemetry_health` says last good run and quality",
             &[
                 Metric("glasshouse.collector.duration"),
+                Metric("glasshouse.collector.failures"),
+                Metric("glasshouse.collector.refused"),
+                Metric("glasshouse.worker.starts"),
                 Condition("collector.stalled"),
+                Condition("probe.silent"),
             ],
         )],
     ),
