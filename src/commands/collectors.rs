@@ -260,6 +260,31 @@ mod tests {
         .as_json()
     }
 
+    /// The example of the README, as the probe would read it.
+    #[test]
+    fn the_config_of_the_readme_is_one() {
+        let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+        let readme = std::fs::read_to_string(readme).unwrap();
+        let blocks: Vec<&str> = readme
+            .split("```toml\n")
+            .skip(1)
+            .map(|rest| rest.split("```").next().unwrap())
+            .collect();
+        assert!(!blocks.is_empty());
+        let folder = tempfile::tempdir().unwrap();
+        for block in blocks {
+            let file = folder.path().join("probe.toml");
+            std::fs::write(&file, block).unwrap();
+            let config = probe_file::load(&file, &registry::collectors()).unwrap();
+            let of = |name: &str| {
+                let mut collectors = config.collectors.iter();
+                collectors.find(|one| one.spec.name() == name).unwrap()
+            };
+            assert_eq!(of("redfish").options.tables("bmcs").len(), 1);
+            assert_eq!(of("ipmi_lan").options.tables("bmcs").len(), 1);
+        }
+    }
+
     #[test]
     fn each_metric_says_why_it_is_absent() {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/host");
