@@ -113,12 +113,17 @@ pub(crate) fn write_absent(
 /// The id of the device that a class folder belongs to: `sys/class/nvme/nvme0` links to
 /// `../../devices/pci0000:16/0000:17:00.0/nvme/nvme0`, which is `0000:17:00.0`. The kernel's name where it links nowhere
 /// that has one.
-pub(crate) fn hardware_id(root: &SysRoot, directory: &str, class: &str) -> String {
+pub(crate) fn hardware_id(
+    root: &SysRoot,
+    directory: &str,
+    class: &str,
+    out: &mut dyn SampleWriter,
+) -> String {
     let name = directory.rsplit('/').next().unwrap_or(directory);
     let place = root.link_target(directory).unwrap_or_default();
     place
         .rsplit_once(&format!("/{class}/"))
-        .and_then(|(device, _)| stable_device(device))
+        .and_then(|(device, _)| stable_device(root, device, out))
         .unwrap_or_else(|| name.to_owned())
 }
 

@@ -244,7 +244,7 @@ impl Thermal {
         }
         let mut ids: Vec<String> = found
             .iter()
-            .map(|(kind, name)| self.stable_name(kind, name))
+            .map(|(kind, name)| self.stable_name(kind, name, out))
             .collect();
         unique_names(&mut ids);
         ids.into_iter()
@@ -284,9 +284,9 @@ impl Thermal {
 
     /// `acpitz@LNXTHERM:00`, or the type alone where no device stands behind it: the kernel's own number is the order
     /// in which it found them.
-    fn stable_name(&self, kind: &str, name: &str) -> String {
+    fn stable_name(&self, kind: &str, name: &str, out: &mut dyn SampleWriter) -> String {
         let device = self.root.link_target(&format!("{DIRECTORY}/{name}/device"));
-        match device.as_deref().and_then(stable_device) {
+        match device.and_then(|device| stable_device(&self.root, &device, out)) {
             Some(device) => format!("{kind}@{device}"),
             None => kind.to_owned(),
         }

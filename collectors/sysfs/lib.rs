@@ -15,6 +15,7 @@ mod ioctl;
 mod kept;
 mod names;
 mod parse;
+mod power_supplies;
 mod records;
 mod registers;
 mod requests;
@@ -30,6 +31,9 @@ pub use host::architecture;
 pub use kept::KeptFile;
 pub use names::{Patterns, unique_names};
 pub use parse::{Fields, finite, malformed, optional, presence, ratio, scaled};
+pub use power_supplies::{
+    POWER_SUPPLY_DRIVERS, hwmon_chip, is_driver, kernel_sums_supplies, supply_inputs,
+};
 pub use records::{Record, RecordFile, open_kernel_log};
 pub use registers::{Register, read_register};
 pub use requests::{ALLOWED, AllowedRequest, DeviceRequest};

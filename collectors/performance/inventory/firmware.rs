@@ -55,7 +55,10 @@ pub(super) fn tell(teller: &mut Teller<'_>) {
 fn tell_adapter(teller: &mut Teller<'_>, name: &str) {
     let adapter = format!("{ADAPTERS}/{name}");
     let place = teller.root.link_target(&adapter).unwrap_or_default();
-    let device = place.split("/host").next().and_then(stable_device);
+    let device = place
+        .split("/host")
+        .next()
+        .and_then(|device| stable_device(teller.root, device, teller.out));
     let component = format!("adapter/{}", device.as_deref().unwrap_or(name));
     let mut is_adapter = false;
     for (key, files) in FILES {

@@ -178,7 +178,7 @@ impl NetworkDriver {
     /// Says whether the driver answered anything, be it with an error.
     fn write_interface(&mut self, name: &str, out: &mut dyn SampleWriter) -> bool {
         out.calling("ioctl SIOCETHTOOL");
-        let id = hardware_id(&self.root, name);
+        let id = hardware_id(&self.root, name, out);
         let mut asked = Asked {
             root: &self.root,
             name,

@@ -121,7 +121,7 @@ impl Collector for NetworkLink {
             let interface = Interface {
                 root: &self.root,
                 name,
-                id: hardware_id(&self.root, name),
+                id: hardware_id(&self.root, name, out),
             };
             for outcome in [
                 interface.write_state(out),
@@ -150,12 +150,12 @@ struct Interface<'r> {
 }
 
 /// `0000:19:00.1`, and behind a `/` the port where one function of a card has several.
-pub(super) fn hardware_id(root: &SysRoot, name: &str) -> String {
+pub(super) fn hardware_id(root: &SysRoot, name: &str, out: &mut dyn SampleWriter) -> String {
     let directory = format!("{DIRECTORY}/{name}");
     let place = root.link_target(&directory).unwrap_or_default();
     let Some(device) = place
         .rsplit_once("/net/")
-        .and_then(|(device, _)| stable_device(device))
+        .and_then(|(device, _)| stable_device(root, device, out))
     else {
         return name.to_owned();
     };

@@ -228,7 +228,7 @@ impl Collector for Optics {
                     ) => {}
                 Err(error) => {
                     present = true;
-                    let id = hardware_id(&self.root, &name);
+                    let id = hardware_id(&self.root, &name, out);
                     out.absent(PRESENCE, &[&name, &id], error.reason);
                     // an empty cage refuses too, so only a missing right is told as a failure
                     if error.reason != FailureReason::Io {
@@ -246,7 +246,7 @@ impl Collector for Optics {
 
 impl Optics {
     fn write(&self, name: &str, memory: &[u8], out: &mut dyn SampleWriter) {
-        let id = hardware_id(&self.root, name);
+        let id = hardware_id(&self.root, name, out);
         let Some(module) = parse(memory) else {
             let place = if self.root.is_live() {
                 format!("{DIRECTORY}/{name}")

@@ -234,7 +234,7 @@ impl Collector for Rdma {
         let management = self.devices_of("sys/class/infiniband_mad", out);
         for device in &devices {
             let directory = format!("{DIRECTORY}/{device}");
-            let id = hardware_id(&self.root, &directory, "infiniband");
+            let id = hardware_id(&self.root, &directory, "infiniband", out);
             for (kind, known) in [("uverbs", &verbs), ("umad", &management)] {
                 let state = u16::from(known.contains(device));
                 let labels = [&*id, device, kind];

@@ -92,7 +92,7 @@ fn write_speed(root: &SysRoot, name: &str, out: &mut dyn SampleWriter) -> Result
         Ok(megabits) => u64::try_from(megabits).ok(),
         Err(_) => return Err(malformed(&path, None, "Mbit/s", &word)),
     };
-    let id = hardware_id(root, name);
+    let id = hardware_id(root, name, out);
     let labels = [name, &*id];
     match speed.and_then(|megabits| scaled(megabits, BYTES_PER_MEGABIT)) {
         Some(speed @ 1..) => out.sample(SPEED, &labels, Value::U64(speed)),

@@ -148,7 +148,7 @@ impl AtaHealth {
 
     /// Says whether the disk answered, be it with an error.
     fn write(&self, name: &str, out: &mut dyn SampleWriter) -> bool {
-        let id = hardware_id(&self.root, &format!("{DIRECTORY}/{name}"), "block");
+        let id = hardware_id(&self.root, &format!("{DIRECTORY}/{name}"), "block", out);
         out.calling("ATA SMART READ DATA");
         let data = match self.ask(DeviceRequest::AtaSmartData, name, attributes) {
             Ok(data) => data,

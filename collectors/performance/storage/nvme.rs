@@ -82,7 +82,7 @@ impl Collector for Nvme {
         }
         for name in &names {
             let directory = format!("{DIRECTORY}/{name}");
-            let id = hardware_id(&self.root, &directory, "nvme");
+            let id = hardware_id(&self.root, &directory, "nvme", out);
             let word = self
                 .root
                 .read_optional_trimmed(&format!("{directory}/state"));

@@ -223,7 +223,7 @@ impl Collector for NvmeHealth {
         let mut answered = false;
         for name in &controllers {
             let directory = format!("{DIRECTORY}/{name}");
-            let id = hardware_id(&self.root, &directory, "nvme");
+            let id = hardware_id(&self.root, &directory, "nvme", out);
             out.calling("NVMe Get Log Page 02h");
             match self.ask(name) {
                 Ok(log) => {

@@ -100,7 +100,7 @@ impl Collector for Scsi {
                 continue;
             }
             present = true;
-            let id = hardware_id(&self.root, &format!("{DIRECTORY}/{name}"), "block");
+            let id = hardware_id(&self.root, &format!("{DIRECTORY}/{name}"), "block", out);
             let labels = [&*id, &*name];
             let word = self.root.read_optional_trimmed(&format!("{device}/state"));
             if let Some(word) = noted(word, out) {

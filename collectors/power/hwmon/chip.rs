@@ -2,10 +2,9 @@
 
 use glasshouse_core::collector::SampleWriter;
 use glasshouse_core::failure::CollectError;
-use glasshouse_sysfs::{Patterns, SysRoot, optional, unique_names};
+use glasshouse_sysfs::{Patterns, SysRoot, hwmon_chip, optional, stable_device, unique_names};
 
 use super::part::part;
-use super::place::stable_place;
 use super::{DIRECTORY, MOST_CHIPS};
 
 /// Who answers when a chip is read.
@@ -66,7 +65,7 @@ impl Chip {
         let device = if place.is_empty() {
             root.link_name(&format!("{class}/device"))
         } else {
-            stable_place(root, &place, out)
+            stable_device(root, &place, out)
         };
         Self {
             name: device.map_or_else(|| driver.clone(), |device| format!("{driver}@{device}")),
@@ -111,14 +110,9 @@ pub(super) fn find(
 }
 
 fn chip(root: &SysRoot, class: &str, out: &mut dyn SampleWriter) -> Result<Chip, CollectError> {
-    let device = format!("{class}/device");
-    for directory in [class, &device] {
-        let name = root.read_optional_trimmed(&format!("{directory}/name"))?;
-        if let Some(driver) = name {
-            return Ok(Chip::new(root, class, directory, driver, out));
-        }
-    }
-    Ok(Chip::new(root, class, class, "unknown".to_owned(), out))
+    let (driver, directory) =
+        hwmon_chip(root, class)?.unwrap_or_else(|| ("unknown".to_owned(), class.to_owned()));
+    Ok(Chip::new(root, class, &directory, driver, out))
 }
 
 /// `sys/devices/…` of `../../devices/…/hwmon/hwmon3`, without the chip and the folder of its class.

@@ -14,7 +14,6 @@ mod device;
 mod kind;
 mod metrics;
 mod part;
-mod place;
 mod sensor;
 mod supplies;
 
@@ -137,7 +136,7 @@ impl Hwmon {
         self.supplies = Supplies::default();
         for chip in &chips {
             let sensors = sensor::find(&self.root, chip, out);
-            self.supplies.consider(&self.root, chip, &sensors);
+            self.supplies.consider(&self.root, chip);
             self.sensors.extend(sensors);
         }
         Ok(())

@@ -3,19 +3,11 @@
 use glasshouse_core::collector::SampleWriter;
 use glasshouse_core::failure::FailureReason;
 use glasshouse_core::sample::Value;
-use glasshouse_sysfs::{KeptFile, ReadBuffer, SysRoot};
+use glasshouse_sysfs::{SysRoot, supply_inputs};
 
 use super::HOST_POWER;
 use super::chip::Chip;
-use super::part::{Supply, supply};
 use super::sensor::Sensor;
-
-/// Mains and high-voltage direct current have more, feeds of regulators less: 12 V, 48 V.
-const LEAST_FEED_MILLIVOLTS: i64 = 80_000;
-
-/// What PMBus calls the input power of a device; of several pages, the number is behind it.
-const INPUT_POWER: &str = "pin";
-const INPUT_VOLTAGE: &str = "vin";
 
 /// The power supplies of the machine.
 #[derive(Debug, Default)]
@@ -38,22 +30,14 @@ impl Supplies {
     }
 
     /// Takes a chip where it is a power supply.
-    pub(super) fn consider(&mut self, root: &SysRoot, chip: &Chip, sensors: &[Sensor]) {
-        let mine = || sensors.iter().filter(|sensor| sensor.chip == chip.name);
-        let is_supply = match supply(&chip.driver) {
-            Supply::Surely => true,
-            Supply::Perhaps => mine()
-                .filter(|sensor| is_named(&sensor.name, INPUT_VOLTAGE))
-                .any(|sensor| feed_voltage(root, chip, sensor)),
-            Supply::No => false,
-        };
-        if !is_supply {
-            return;
-        }
+    pub(super) fn consider(&mut self, root: &SysRoot, chip: &Chip) {
+        let inputs = supply_inputs(root, &chip.driver, &chip.directory, &chip.files);
+        let Some(inputs) = inputs else { return };
         self.chips.push(chip.name.clone());
-        let inputs =
-            mine().filter(|sensor| is_power(sensor) && is_named(&sensor.name, INPUT_POWER));
-        self.inputs.extend(inputs.map(|sensor| sensor.id.clone()));
+        let ids = inputs
+            .iter()
+            .map(|channel| format!("{}/{channel}", chip.name));
+        self.inputs.extend(ids);
     }
 
     /// Takes the outcome of a sensor.
@@ -95,28 +79,4 @@ fn belongs(sensor: &str, chip: &str) -> bool {
     sensor
         .strip_prefix(chip)
         .is_some_and(|rest| rest.starts_with('/'))
-}
-
-fn is_power(sensor: &Sensor) -> bool {
-    sensor
-        .id
-        .rsplit('/')
-        .next()
-        .is_some_and(|channel| channel.starts_with("power"))
-}
-
-/// `pin`, `pin1`, but not `pinch`.
-fn is_named(name: &str, word: &str) -> bool {
-    name.strip_prefix(word)
-        .is_some_and(|page| page.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-fn feed_voltage(root: &SysRoot, chip: &Chip, sensor: &Sensor) -> bool {
-    let Some(channel) = sensor.id.rsplit('/').next() else {
-        return false;
-    };
-    let path = chip.path(&format!("{channel}_input"));
-    KeptFile::attribute(root, &path)
-        .read_i64(&mut ReadBuffer::new())
-        .is_ok_and(|millivolts| millivolts >= LEAST_FEED_MILLIVOLTS)
 }
