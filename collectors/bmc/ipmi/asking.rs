@@ -88,10 +88,12 @@ const fn refusal(completion: u8) -> (FailureReason, &'static str) {
 /// What exchanges of one run, and of all, have cost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
-    /// Requests since the collector was built.
-    pub(crate) requests: u64,
-    /// Of them, those that were not answered in time.
-    pub(crate) timeouts: u64,
+    /// Requests since the collector was built that were answered.
+    pub(crate) answered: u64,
+    /// Those that were answered by an error.
+    pub(crate) refused: u64,
+    /// Those that were not answered in time, or not at all.
+    pub(crate) silent: u64,
     /// The longest answer of this run.
     pub(crate) slowest: Duration,
     /// Whether anything was answered in this run.
@@ -119,10 +121,9 @@ impl Asking<'_> {
         let begun = self.clock.moment().boot;
         let outcome = self.transport.exchange(request, self.deadline);
         let took = self.clock.moment().boot.since(begun);
-        self.tally.requests = self.tally.requests.saturating_add(1);
         match outcome {
             Ok(reply) if reply.completion == TIMED_OUT => {
-                self.tally.timeouts = self.tally.timeouts.saturating_add(1);
+                self.tally.silent = self.tally.silent.saturating_add(1);
                 Err(AskError::Lost(TransportError::Timeout {
                     request: name,
                     after: took,
@@ -131,13 +132,15 @@ impl Asking<'_> {
             Ok(reply) => {
                 self.tally.has_answered = true;
                 self.tally.slowest = self.tally.slowest.max(took);
-                match reply.completion {
-                    0 => Ok(reply.data),
-                    completion => Err(AskError::Refused {
-                        request: name,
-                        completion,
-                    }),
+                if reply.completion == 0 {
+                    self.tally.answered = self.tally.answered.saturating_add(1);
+                    return Ok(reply.data);
                 }
+                self.tally.refused = self.tally.refused.saturating_add(1);
+                Err(AskError::Refused {
+                    request: name,
+                    completion: reply.completion,
+                })
             }
             // a sensor that this way does not reach is no trouble of the BMC
             Err(TransportError::Unreachable) => Err(AskError::Refused {
@@ -145,9 +148,7 @@ impl Asking<'_> {
                 completion: 0xc2,
             }),
             Err(error) => {
-                if matches!(error, TransportError::Timeout { .. }) {
-                    self.tally.timeouts = self.tally.timeouts.saturating_add(1);
-                }
+                self.tally.silent = self.tally.silent.saturating_add(1);
                 Err(AskError::Lost(error))
             }
         }

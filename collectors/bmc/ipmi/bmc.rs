@@ -14,7 +14,7 @@ use super::decode::device::{self, DeviceId};
 use super::decode::sdr::Sensor;
 use super::decode::sel::is_time;
 use super::health::{Health, Pace, Work};
-use super::metrics::is;
+use super::metrics as is;
 use super::parts::Parts;
 use super::place::Place;
 use super::power::WallPower;
@@ -26,6 +26,9 @@ use super::transport::{IpmiTransport, TransportError};
 
 /// Runs between two looks at limits and self test: an hour at the default interval.
 const RUNS_BETWEEN_LOOKS: u64 = 120;
+
+/// The value of the label `hw.bmc.protocol`.
+const PROTOCOL: &str = "ipmi";
 
 /// A BMC.
 #[derive(Debug)]
@@ -85,6 +88,11 @@ impl Bmc {
         self.others_sum = others_sum;
     }
 
+    /// Says whether it speaks for the machine that the probe runs on.
+    pub(crate) const fn speak_for_this_machine(&mut self, is_own: bool) {
+        self.place.is_own = is_own;
+    }
+
     /// One run.
     pub(crate) fn run(&mut self, out: &mut dyn SampleWriter) -> Result<Presence, CollectError> {
         let begun = self.clock.moment().boot;
@@ -137,10 +145,19 @@ impl Bmc {
             let slowest = self.tally.slowest.as_secs_f64();
             out.sample(is::RESPONSE, &[id], Value::F64(slowest));
         }
-        out.sample(is::REQUESTS, &[id], Value::U64(self.tally.requests));
-        out.sample(is::TIMEOUTS, &[id], Value::U64(self.tally.timeouts));
+        for (outcome, count) in [
+            ("answered", self.tally.answered),
+            ("refused", self.tally.refused),
+            ("silent", self.tally.silent),
+        ] {
+            out.sample(is::REQUESTS, &[id, PROTOCOL, outcome], Value::U64(count));
+        }
         if let Some(period) = self.pace.period() {
-            out.sample(is::PERIOD, &[id], Value::F64(period.as_secs_f64()));
+            out.sample(
+                is::PERIOD,
+                &[id, PROTOCOL],
+                Value::F64(period.as_secs_f64()),
+            );
         }
         if let Some(condition) = self.health.condition(&self.place, now) {
             out.condition(condition);

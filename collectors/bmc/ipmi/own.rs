@@ -9,7 +9,7 @@ use glasshouse_core::failure::CollectError;
 use glasshouse_core::options::Options;
 use glasshouse_core::time::SystemClock;
 use glasshouse_core::worker::Worker;
-use glasshouse_sysfs::{Spec, SysRoot, WorkerSpec, optional};
+use glasshouse_sysfs::{Spec, SysRoot, WorkerSpec, kernel_sums_supplies};
 
 use super::bmc::Bmc;
 use super::in_band::InBand;
@@ -64,6 +64,11 @@ fn look(root: &SysRoot) -> Result<&'static str, String> {
     })
 }
 
+/// Whether this collector is there, so that no other speaks for this machine's BMC.
+pub(super) fn is_there(root: &SysRoot) -> bool {
+    look(root).is_ok()
+}
+
 #[derive(Debug)]
 struct Own {
     root: SysRoot,
@@ -81,37 +86,18 @@ impl Collector for Own {
         };
         if self.bmc.as_ref().is_none_or(|(known, _)| *known != device) {
             let transport = Box::new(InBand::new(device.clone()));
-            let mut bmc = Bmc::new(Place::own(), transport, Arc::new(SystemClock), DEADLINE);
-            bmc.leave_sum_to_others(kernel_sums(&self.root)?);
+            let bmc = Bmc::new(Place::own(), transport, Arc::new(SystemClock), DEADLINE);
             self.bmc = Some((device, bmc));
         }
         match &mut self.bmc {
-            Some((_, bmc)) => bmc.run(out),
+            Some((_, bmc)) => {
+                // one series has one writer, and drivers come and go
+                bmc.leave_sum_to_others(kernel_sums_supplies(&self.root)?);
+                bmc.run(out)
+            }
             None => Ok(Presence::Absent("no device".to_owned())),
         }
     }
-}
-
-/// Whether the kernel sees the input power of power supplies itself (PMBus chips with a `pin` label): then the hwmon
-/// collector writes their sum, and one series has one writer.
-fn kernel_sums(root: &SysRoot) -> Result<bool, CollectError> {
-    const CHIPS: &str = "sys/class/hwmon";
-    for chip in optional(root.list(CHIPS))?.unwrap_or_default() {
-        let directory = format!("{CHIPS}/{chip}");
-        let labels = optional(root.list(&directory))?.unwrap_or_default();
-        let sums = labels
-            .iter()
-            .filter(|file| file.starts_with("power") && file.ends_with("_label"))
-            .filter_map(|file| {
-                root.read_optional_trimmed(&format!("{directory}/{file}"))
-                    .ok()?
-            })
-            .any(|label| label.starts_with("pin"));
-        if sums {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 #[cfg(test)]
@@ -125,18 +111,5 @@ mod tests {
         std::fs::write(tree.path().join("dev/ipmi0"), "").unwrap();
         let absent = look(&SysRoot::new(tree.path())).unwrap_err();
         assert!(absent.contains("captured"), "{absent}");
-    }
-
-    #[test]
-    fn the_kernels_own_sum_is_seen_by_its_label() {
-        let tree = tempfile::tempdir().unwrap();
-        let root = SysRoot::new(tree.path());
-        assert!(!kernel_sums(&root).unwrap());
-        let chip = tree.path().join("sys/class/hwmon/hwmon3");
-        std::fs::create_dir_all(&chip).unwrap();
-        std::fs::write(chip.join("power1_label"), "pout1\n").unwrap();
-        assert!(!kernel_sums(&root).unwrap());
-        std::fs::write(chip.join("power2_label"), "pin\n").unwrap();
-        assert!(kernel_sums(&root).unwrap());
     }
 }

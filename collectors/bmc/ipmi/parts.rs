@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 
 use glasshouse_core::collector::SampleWriter;
 use glasshouse_core::fact::FactDefinition;
+use glasshouse_core::hardware::LimitType;
 use glasshouse_core::sample::Value;
 
 use super::asking::{AskError, Asking};
 use super::decode::Bytes;
 use super::decode::fru::{self, Inventory};
 use super::decode::sdr::FruLocator;
-use super::metrics::is;
+use super::metrics as is;
 use super::place::Place;
 use super::request::{BMC_ADDRESS, Request};
 
@@ -86,7 +87,7 @@ impl Parts {
                     &*place.id(&format!("fru/{name}")),
                     inventory.product.as_deref().unwrap_or("Power supply"),
                     &*place.parent(&name),
-                    "rated",
+                    LimitType::RatedMax.word(),
                 ];
                 out.sample(is::POWER_LIMIT, &labels, Value::F64(f64::from(watts)));
             }

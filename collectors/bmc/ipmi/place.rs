@@ -11,7 +11,7 @@ pub(crate) struct Place {
     parent: String,
     /// Which log: `bmc`, `bmc/rack7-3/sel`.
     pub(crate) log: String,
-    /// Whether it is the BMC of the machine that the probe runs on.
+    /// Whether its power is told as that of the machine that the probe runs on.
     pub(crate) is_own: bool,
 }
 

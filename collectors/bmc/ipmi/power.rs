@@ -12,7 +12,7 @@ use super::decode::dcmi::{PowerLimit, PowerReading};
 use super::decode::entity::POWER_SUPPLY;
 use super::decode::states::SENSOR_SPECIFIC;
 use super::decode::unit::Quantity;
-use super::metrics::is;
+use super::metrics as is;
 use super::place::Place;
 use super::request::Request;
 use super::sensor::{Outcome, Watched};

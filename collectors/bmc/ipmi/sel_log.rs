@@ -12,7 +12,7 @@ use super::decode::factors::Linearization;
 use super::decode::sdr::{Sensor, THRESHOLD};
 use super::decode::sel::{self, Body, Event, Extra, Info, NO_RECORD, RECORD_BYTES, Record};
 use super::decode::states::{code, kind_name, state};
-use super::metrics::is;
+use super::metrics as is;
 use super::place::Place;
 use super::request::Request;
 

@@ -11,7 +11,7 @@ use super::decode::reading::{Reading, Thresholds, reading_factors};
 use super::decode::sdr::{Analog, Limits, Sensor, THRESHOLD};
 use super::decode::states::{code, state};
 use super::decode::unit::Quantity;
-use super::metrics::is;
+use super::metrics as is;
 use super::place::Place;
 use super::request::{Request, SensorAddress};
 
@@ -118,7 +118,7 @@ impl Watched {
         let mut limits = Vec::new();
         for (limit, raw) in thresholds.iter() {
             if let Some(value) = self.value(&analog, raw, asking, out)? {
-                limits.push((limit.word(), value));
+                limits.push((limit.kind().word(), value));
             }
         }
         self.limits = limits;

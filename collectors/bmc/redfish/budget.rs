@@ -25,6 +25,11 @@ impl Budget {
         }
     }
 
+    /// How many may be sent in any minute.
+    pub(crate) const fn a_minute(&self) -> usize {
+        self.a_minute
+    }
+
     /// How many may be sent now.
     pub(crate) fn left(&mut self, now: Instant) -> usize {
         while let Some(first) = self.sent.front()

@@ -147,6 +147,11 @@ impl Client {
         state.budget.left(now)
     }
 
+    /// How many requests are sent in any minute at most.
+    pub(crate) fn requests_a_minute(&self) -> usize {
+        self.state().budget.a_minute()
+    }
+
     /// How requests ended; the slowest is forgotten with it.
     pub(crate) fn outcomes(&self) -> Outcomes {
         let mut state = self.state();

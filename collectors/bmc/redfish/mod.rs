@@ -44,13 +44,17 @@ use glasshouse_core::worker::Worker;
 use glasshouse_sysfs::{Spec, SysRoot, WorkerSpec, malformed};
 
 use client::Client;
-use published::Published;
 use service::{Service, Watched};
 use settings::Settings;
 use timing::{TIMING, Timing};
 
+use crate::this_host::this_host;
+
 /// Seconds between two runs: what BMCs refresh their readings in.
 pub(crate) const INTERVAL_SECONDS: u64 = 15;
+
+/// The value of the label `hw.bmc.protocol`.
+const PROTOCOL: &str = "redfish";
 
 pub(crate) static REDFISH: WorkerSpec = WorkerSpec {
     spec: Spec {
@@ -80,6 +84,8 @@ const NONE: &str = "no BMC is configured in [collectors.redfish.bmcs.<name>]";
 struct Redfish {
     root: SysRoot,
     configured: Vec<(String, Result<Settings, settings::SettingsError>)>,
+    /// Which of them is that of this machine, or why none is.
+    this_host: Result<Option<String>, String>,
     timing: Timing,
     service: Option<Service>,
     /// BMCs that could not be set up, and why; told each run.
@@ -91,6 +97,7 @@ impl Redfish {
         Self {
             root,
             configured: settings::parse(options),
+            this_host: this_host(options.tables("bmcs")).map(|name| name.map(ToOwned::to_owned)),
             timing,
             service: None,
             unusable: Vec::new(),
@@ -100,11 +107,8 @@ impl Redfish {
     fn start(&mut self) -> Result<Service, CollectError> {
         self.unusable.clear();
         let mut watched = Vec::new();
-        let this_host = self
-            .configured
-            .iter()
-            .position(|(_, settings)| settings.as_ref().is_ok_and(|settings| settings.this_host));
-        for (place, (name, settings)) in self.configured.iter().enumerate() {
+        let this_host = self.this_host.as_ref().ok().and_then(Option::as_deref);
+        for (name, settings) in &self.configured {
             let client = match settings {
                 Ok(settings) => {
                     Client::new(settings.clone(), self.root.clone(), self.timing.deadlines)
@@ -117,7 +121,7 @@ impl Redfish {
                 Ok((settings, client)) => watched.push(Watched {
                     settings: settings.clone(),
                     client: Arc::new(client),
-                    is_this_host: this_host == Some(place),
+                    is_this_host: this_host == Some(name),
                 }),
                 Err(why) => self.unusable.push((name.clone(), why)),
             }
@@ -138,6 +142,10 @@ impl Collector for Redfish {
             let path = format!("collectors/redfish/bmcs/{name}");
             out.failure(malformed(&path, None, "settings that can be used", why));
         }
+        if let Err(why) = &self.this_host {
+            let path = "collectors/redfish/bmcs";
+            out.failure(malformed(path, None, "one BMC of this machine", why));
+        }
         let Some(service) = &self.service else {
             return Ok(Presence::Present);
         };
@@ -149,15 +157,23 @@ impl Collector for Redfish {
             let outcomes = bmc.outcomes();
             if let Some(slowest) = outcomes.slowest {
                 let slowest = Value::F64(slowest.as_secs_f64());
-                Published::own("hw.bmc.response.duration", &[bmc.name()], slowest, out);
+                out.sample(definitions::RESPONSE, &[bmc.name()], slowest);
             }
             for (word, count) in [
                 ("answered", outcomes.answered),
                 ("refused", outcomes.refused),
                 ("silent", outcomes.silent),
             ] {
-                let labels = [bmc.name(), word];
-                Published::own("hw.bmc.requests", &labels, Value::U64(count), out);
+                let labels = [bmc.name(), PROTOCOL, word];
+                out.sample(definitions::REQUESTS, &labels, Value::U64(count));
+            }
+            let labels = [bmc.name(), PROTOCOL];
+            if let Ok(most) = u64::try_from(bmc.requests_a_minute()) {
+                out.sample(definitions::REQUESTS_LIMIT, &labels, Value::U64(most));
+            }
+            if let Some(period) = bmc.published().health().period {
+                let period = Value::F64(period.as_secs_f64());
+                out.sample(definitions::PERIOD, &labels, period);
             }
         }
         Ok(Presence::Present)

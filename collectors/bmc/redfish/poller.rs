@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use glasshouse_core::failure::FailureReason;
 use glasshouse_core::sample::Value;
 use glasshouse_core::time::{Clock, SystemClock, Timestamp};
+use glasshouse_core::wall_power::WallPowerSource;
 use nv_redfish_quirks::{BmcQuirks, RootEvidence};
 use serde_json::Value as Json;
 
 use super::client::MOST_REPORT_BYTES;
-use super::definitions::metric;
+use super::definitions as is;
 use super::document::Lenient;
 use super::error::RequestError;
 use super::events::Stream;
@@ -160,6 +161,7 @@ impl Poller {
             self.published().health().silent_rounds += 1;
         }
         self.hear_stream(now);
+        self.published().health().period = Some(self.plan.readings_period());
         self.tell_wall_power(began, now);
     }
 
@@ -191,13 +193,13 @@ impl Poller {
     fn tell_wall_power(&self, began: Instant, now: Instant) {
         let Some(wall) = &self.wall else { return };
         let period = self.plan.readings_period();
-        let Some(best) = wall.best(began, period) else {
+        let Some(watts) = wall.best(began, period) else {
             return;
         };
         let reading = Reading {
-            metric: metric("hw.host.power"),
-            labels: Box::new([best.source.into()]),
-            value: Ok(Value::F64(best.watts)),
+            metric: is::HOST_POWER,
+            labels: Box::new([WallPowerSource::Redfish.word().into()]),
+            value: Ok(Value::F64(watts)),
             twin: Twin::None,
         };
         let place = Wall::place(&ResourcePath::root());
@@ -207,7 +209,7 @@ impl Poller {
 
     fn event_source(&self, streaming: bool) -> Reading {
         Reading {
-            metric: metric("hw.bmc.event.source"),
+            metric: is::EVENT_SOURCE,
             labels: Box::new([(*self.name).into()]),
             value: Ok(Value::State(u16::from(streaming))),
             twin: Twin::None,
@@ -439,7 +441,7 @@ impl Poller {
             let name = item.parent.rsplit('/').next().unwrap_or_default();
             let owner = item.parent.split("/LogServices").next().unwrap_or_default();
             let labels = [&*item.parent, name, owner];
-            harvest.sample(metric("hw.bmc.log.entries"), &labels, Value::F64(count));
+            harvest.sample(is::LOG_ENTRIES, &labels, Value::F64(count));
         }
         harvest.follow = follow;
         self.take(item, harvest);
@@ -487,11 +489,7 @@ impl Poller {
             if let Some(at) = newest.at {
                 self.reported.insert(key, at);
             }
-            harvest.sample(
-                metric("hw.telemetry.value"),
-                &labels,
-                Value::F64(newest.value),
-            );
+            harvest.sample(is::TELEMETRY, &labels, Value::F64(newest.value));
         }
         let now = Instant::now();
         self.plan.read(&item.path, &[], now);

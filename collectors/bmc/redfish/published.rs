@@ -15,7 +15,6 @@ use glasshouse_core::metric::MetricDefinition;
 use glasshouse_core::sample::Value;
 use glasshouse_core::text::Untrusted;
 
-use super::definitions::metric;
 use super::harvest::{Reading, Twin};
 use super::path::ResourcePath;
 
@@ -88,6 +87,8 @@ pub(crate) struct Health {
     pub(crate) denied: bool,
     /// Whether any certificate is believed.
     pub(crate) insecure: bool,
+    /// How often sensors are read, once that is known.
+    pub(crate) period: Option<Duration>,
     /// Whether it has ever answered.
     pub(crate) answered: bool,
 }
@@ -404,15 +405,5 @@ impl Published {
             let detail = "insecure_tls is on: any certificate is believed";
             say("bmc.tls_unverified", Severity::Warning, detail);
         }
-    }
-
-    /// One value of the collector's own.
-    pub(crate) fn own(
-        metric_name: &str,
-        labels: &[&str],
-        value: Value,
-        out: &mut dyn SampleWriter,
-    ) {
-        out.sample(metric(metric_name), labels, value);
     }
 }

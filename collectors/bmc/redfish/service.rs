@@ -43,6 +43,10 @@ impl Bmc {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn requests_a_minute(&self) -> usize {
+        self.client.requests_a_minute()
+    }
+
     pub(crate) fn outcomes(&self) -> Outcomes {
         self.client.outcomes()
     }

@@ -6,6 +6,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use super::budget::MOST_A_MINUTE;
+use crate::this_host::THIS_HOST;
 
 /// The most BMCs of one machine that asks: a rack, and each costs a connection.
 pub(crate) const MOST_BMCS: usize = 64;
@@ -66,9 +67,9 @@ pub(crate) static BMC: [OptionDefinition; 10] = [
         default: OptionDefault::Integer(REQUESTS_PER_MINUTE),
     },
     OptionDefinition {
-        name: "this_host",
-        help: "Whether it is the BMC of this machine, whose power is then `hw.host.power`; the first by name where several say so.",
-        default: OptionDefault::Bool(true),
+        name: THIS_HOST,
+        help: "Whether it is the BMC of the machine that the probe runs on: what it says of the whole machine's power is then `hw.host.power`. Of one BMC at most.",
+        default: OptionDefault::Bool(false),
     },
 ];
 
@@ -91,8 +92,6 @@ pub(crate) struct Settings {
     pub(crate) sse: bool,
     /// The budget.
     pub(crate) requests_per_minute: u32,
-    /// Whether its power is that of this machine.
-    pub(crate) this_host: bool,
 }
 
 /// Whose certificate is believed.
@@ -143,7 +142,6 @@ fn one(name: &str, table: &Options) -> Result<Settings, SettingsError> {
         session: table.is_on("session"),
         sse: table.is_on("sse"),
         requests_per_minute: u32::try_from(requests).unwrap_or(1),
-        this_host: table.is_on("this_host"),
     })
 }
 

@@ -5,8 +5,7 @@
 
 use glasshouse_core::metric::MetricDefinition;
 
-use super::definitions::metric;
-use crate::metrics;
+use super::definitions as is;
 
 /// How a reading becomes a value of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,29 +52,27 @@ fn by_unit(unit: &str, says: Says<'_>) -> Conversion {
     let lower = unit.to_ascii_lowercase();
     let (definition, factor, offset) = match lower.as_str() {
         "cel" | "c" | "celsius" | "degrees c" | "degree c" | "degc" | "degreesc" | "°c" => {
-            (&metrics::TEMPERATURE, 1.0, 0.0)
+            (is::TEMPERATURE, 1.0, 0.0)
         }
-        "k" | "kelvin" => (&metrics::TEMPERATURE, 1.0, -273.15),
+        "k" | "kelvin" => (is::TEMPERATURE, 1.0, -273.15),
         "[degf]" | "f" | "fahrenheit" | "degf" | "degreesf" => {
-            (&metrics::TEMPERATURE, 5.0 / 9.0, -160.0 / 9.0)
+            (is::TEMPERATURE, 5.0 / 9.0, -160.0 / 9.0)
         }
-        "v" | "volt" | "volts" => (&metrics::VOLTAGE, 1.0, 0.0),
-        "mv" | "millivolts" => (&metrics::VOLTAGE, 1e-3, 0.0),
-        "a" | "amp" | "amps" | "ampere" | "amperes" => (&metrics::CURRENT, 1.0, 0.0),
-        "ma" | "milliamps" => (&metrics::CURRENT, 1e-3, 0.0),
-        "w" | "watt" | "watts" => (&metrics::POWER, 1.0, 0.0),
-        "kw" | "kilowatts" => (&metrics::POWER, 1e3, 0.0),
+        "v" | "volt" | "volts" => (is::VOLTAGE, 1.0, 0.0),
+        "mv" | "millivolts" => (is::VOLTAGE, 1e-3, 0.0),
+        "a" | "amp" | "amps" | "ampere" | "amperes" => (is::CURRENT, 1.0, 0.0),
+        "ma" | "milliamps" => (is::CURRENT, 1e-3, 0.0),
+        "w" | "watt" | "watts" => (is::POWER, 1.0, 0.0),
+        "kw" | "kilowatts" => (is::POWER, 1e3, 0.0),
         // UCUM tells `mW` from `MW`
-        _ if unit == "mW" || lower == "milliwatts" => (&metrics::POWER, 1e-3, 0.0),
-        "j" | "joule" | "joules" => (&metrics::ENERGY, 1.0, 0.0),
-        "kj" => (&metrics::ENERGY, 1e3, 0.0),
-        "wh" | "w.h" => (&metrics::ENERGY, WATT_HOUR, 0.0),
-        "kwh" | "kw.h" => (&metrics::ENERGY, 1e3 * WATT_HOUR, 0.0),
-        "rpm" | "{rev}/min" | "rev/min" | "revolutions per minute" => {
-            (&metrics::FAN_SPEED, 1.0, 0.0)
-        }
+        _ if unit == "mW" || lower == "milliwatts" => (is::POWER, 1e-3, 0.0),
+        "j" | "joule" | "joules" => (is::ENERGY, 1.0, 0.0),
+        "kj" => (is::ENERGY, 1e3, 0.0),
+        "wh" | "w.h" => (is::ENERGY, WATT_HOUR, 0.0),
+        "kwh" | "kw.h" => (is::ENERGY, 1e3 * WATT_HOUR, 0.0),
+        "rpm" | "{rev}/min" | "rev/min" | "revolutions per minute" => (is::FAN_SPEED, 1.0, 0.0),
         "%" | "percent" | "%{rh}" | "% rh" => (share(says), 1e-2, 0.0),
-        _ => (&metrics::SENSOR_READING, 1.0, 0.0),
+        _ => (is::SENSOR_READING, 1.0, 0.0),
     };
     of(definition, factor, offset)
 }
@@ -87,40 +84,40 @@ fn by_kind(says: Says<'_>) -> Option<Conversion> {
         return None;
     }
     let definition = match says.kind {
-        "Temperature" => &metrics::TEMPERATURE,
-        "Voltage" => &metrics::VOLTAGE,
-        "Current" => &metrics::CURRENT,
-        "Power" => &metrics::POWER,
-        "EnergyJoules" => &metrics::ENERGY,
-        "Rotational" => &metrics::FAN_SPEED,
+        "Temperature" => is::TEMPERATURE,
+        "Voltage" => is::VOLTAGE,
+        "Current" => is::CURRENT,
+        "Power" => is::POWER,
+        "EnergyJoules" => is::ENERGY,
+        "Rotational" => is::FAN_SPEED,
         "Humidity" | "Percent" => return Some(of(share(says), 1e-2, 0.0)),
-        "EnergykWh" => return Some(of(&metrics::ENERGY, 3.6e6, 0.0)),
-        "EnergyWh" => return Some(of(&metrics::ENERGY, 3600.0, 0.0)),
+        "EnergykWh" => return Some(of(is::ENERGY, 3.6e6, 0.0)),
+        "EnergyWh" => return Some(of(is::ENERGY, 3600.0, 0.0)),
         _ => return None,
     };
     Some(of(definition, 1.0, 0.0))
 }
 
-const fn share(says: Says<'_>) -> &'static MetricDefinition {
+fn share(says: Says<'_>) -> &'static MetricDefinition {
     match says.kind.as_bytes() {
-        b"Humidity" => &metrics::HUMIDITY,
-        _ if says.at_fan => &metrics::FAN_SPEED_RATIO,
-        _ => &metrics::SENSOR_RATIO,
+        b"Humidity" => is::HUMIDITY,
+        _ if says.at_fan => is::FAN_SPEED_RATIO,
+        _ => is::SENSOR_RATIO,
     }
 }
 
-fn of(definition: &MetricDefinition, factor: f64, offset: f64) -> Conversion {
-    let limit = match definition.name {
-        "hw.temperature" => Some(&metrics::TEMPERATURE_LIMIT),
-        "hw.voltage" => Some(&metrics::VOLTAGE_LIMIT),
-        "hw.current" => Some(&metrics::CURRENT_LIMIT),
-        "hw.power" => Some(&metrics::POWER_LIMIT),
-        "hw.fan.speed" => Some(&metrics::FAN_SPEED_LIMIT),
-        _ => None,
-    };
+fn of(metric: &'static MetricDefinition, factor: f64, offset: f64) -> Conversion {
+    let limits = [
+        (is::TEMPERATURE, is::TEMPERATURE_LIMIT),
+        (is::VOLTAGE, is::VOLTAGE_LIMIT),
+        (is::CURRENT, is::CURRENT_LIMIT),
+        (is::POWER, is::POWER_LIMIT),
+        (is::FAN_SPEED, is::FAN_SPEED_LIMIT),
+    ];
+    let limit = limits.into_iter().find(|(of, _)| std::ptr::eq(*of, metric));
     Conversion {
-        metric: metric(definition.name),
-        limit: limit.map(|limit| metric(limit.name)),
+        metric,
+        limit: limit.map(|(_, limit)| limit),
         factor,
         offset,
     }

@@ -20,15 +20,6 @@ pub(crate) struct Wall {
     machines: BTreeSet<String>,
 }
 
-/// The power of the machine and who says it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Best {
-    /// Watts.
-    pub(crate) watts: f64,
-    /// The `hw.source`.
-    pub(crate) source: &'static str,
-}
-
 impl Wall {
     /// The resource that the series counts as said by: the root's name is not that of any document with readings.
     pub(crate) fn place(root: &ResourcePath) -> ResourcePath {
@@ -55,8 +46,9 @@ impl Wall {
         }
     }
 
-    /// The best claim, if it was made since then.
-    pub(crate) fn best(&self, since: Instant, period: Duration) -> Option<Best> {
+    /// Watts of the best claim, if it was made since then; without any claim, the sum of the power supplies. Both are
+    /// the word of the BMC: the sum that others make of the supplies that they see is another series.
+    pub(crate) fn best(&self, since: Instant, period: Duration) -> Option<f64> {
         let rank = |path: &ResourcePath, claim: &WallPower| {
             let enclosure: Vec<&str> = path.segments().take(2).collect();
             let holds = self.machines.contains(&enclosure.join("/"));
@@ -67,10 +59,7 @@ impl Wall {
             .iter()
             .min_by_key(|(path, (claim, _))| rank(path, claim));
         if let Some((_, (claim, at))) = claimed {
-            return (*at >= since).then_some(Best {
-                watts: claim.watts,
-                source: "redfish",
-            });
+            return (*at >= since).then_some(claim.watts);
         }
         self.sum(since, period)
     }
@@ -84,7 +73,7 @@ impl Wall {
     }
 
     /// The input of all supplies, by the newer schema where both tell; nothing where one of them is not fresh.
-    fn sum(&self, since: Instant, period: Duration) -> Option<Best> {
+    fn sum(&self, since: Instant, period: Duration) -> Option<f64> {
         let is_old_style = |id: &str| id.contains('#');
         let newer = self.supplies.keys().any(|id| !is_old_style(id));
         let counted = || {
@@ -96,9 +85,6 @@ impl Wall {
         let is_fresh = |at: &Instant| *at + period * RUNS_OF_A_SUPPLY >= since;
         let fresh = counted().all(|(_, at)| is_fresh(at));
         let moved = counted().any(|(_, at)| *at >= since);
-        (fresh && moved).then(|| Best {
-            watts: counted().map(|(watts, _)| watts).sum(),
-            source: "psu_sum",
-        })
+        (fresh && moved).then(|| counted().map(|(watts, _)| watts).sum())
     }
 }

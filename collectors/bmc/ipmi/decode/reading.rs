@@ -1,5 +1,7 @@
 //! Replies about one sensor: its reading and states (section 35.14), thresholds (35.9) and reading factors (35.5).
 
+use glasshouse_core::hardware::LimitType;
+
 use super::factors::Factors;
 use super::{Bytes, DecodeError};
 
@@ -70,16 +72,16 @@ impl Limit {
         Self::HighEmergency,
     ];
 
-    /// The `hw.limit_type` of OpenTelemetry; `emergency` is what IPMI calls non-recoverable.
+    /// Which kind of limit it is; `emergency` is what IPMI calls non-recoverable.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn kind(self) -> LimitType {
         match self {
-            Self::LowDegraded => "low.degraded",
-            Self::LowCritical => "low.critical",
-            Self::LowEmergency => "low.emergency",
-            Self::HighDegraded => "high.degraded",
-            Self::HighCritical => "high.critical",
-            Self::HighEmergency => "high.emergency",
+            Self::LowDegraded => LimitType::LowDegraded,
+            Self::LowCritical => LimitType::LowCritical,
+            Self::LowEmergency => LimitType::LowEmergency,
+            Self::HighDegraded => LimitType::HighDegraded,
+            Self::HighCritical => LimitType::HighCritical,
+            Self::HighEmergency => LimitType::HighEmergency,
         }
     }
 }
@@ -150,7 +152,7 @@ mod tests {
         let limits = Thresholds::decode(&[0x1a, 0, 3, 0, 42, 47, 0]).unwrap();
         let limits: Vec<_> = limits
             .iter()
-            .map(|(limit, raw)| (limit.word(), raw))
+            .map(|(limit, raw)| (limit.kind().word(), raw))
             .collect();
         assert_eq!(
             limits,

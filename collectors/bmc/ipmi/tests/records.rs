@@ -80,7 +80,7 @@ fn limits_that_are_fixed_stand_in_the_record() {
     };
     let limits: Vec<_> = limits
         .iter()
-        .map(|(limit, raw)| (limit.word(), raw))
+        .map(|(limit, raw)| (limit.kind().word(), raw))
         .collect();
     let all = [
         ("low.degraded", 30),

@@ -1,14 +1,16 @@
 //! `ThermalSubsystem`, `Fan`, `ThermalMetrics`, `LeakDetection`, and the older `Thermal`.
 
 use glasshouse_core::condition::{Condition, Severity};
-use glasshouse_core::sample::Value;
+use glasshouse_core::hardware::HardwareState;
 use glasshouse_core::text::Untrusted;
 use serde_json::Value as Json;
 
 use super::power::{labelled, twin_of};
 use super::sensor::{entry_is_there, has_source, twin_key};
-use super::{component, described, entry_name, health_word, name_of, redundancy, status};
-use crate::redfish::definitions::metric;
+use super::{
+    component, described, entry_name, health_word, name_of, redundancy, status, write_state,
+};
+use crate::redfish::definitions as is;
 use crate::redfish::document::Lenient;
 use crate::redfish::harvest::{Harvest, Place, Twin};
 use crate::redfish::kind::Kind;
@@ -51,16 +53,16 @@ pub(super) fn fan(document: &Json, place: Place<'_>, out: &mut Harvest) {
         .unwrap_or(&name);
     let enclosure = place.enclosure();
     for (kind, number) in [
-        ("hw.fan.speed", speed.number("SpeedRPM")),
+        (is::FAN_SPEED, speed.number("SpeedRPM")),
         (
-            "hw.fan.speed_ratio",
+            is::FAN_SPEED_RATIO,
             speed.number("Reading").map(|percent| percent / 100.0),
         ),
     ] {
         let Some(number) = number else { continue };
         // the same fan may be a sensor too, under its id, its name or its label
         let keys = [&*name, place.path.last(), label];
-        let keys = keys.map(|name| twin_key(&enclosure, kind, name));
+        let keys = keys.map(|name| twin_key(&enclosure, kind.name, name));
         let twin = Twin::Second(keys.into());
         labelled(
             kind,
@@ -82,9 +84,9 @@ pub(super) fn metrics(document: &Json, place: Place<'_>, out: &mut Harvest) {
             .text("DeviceName")
             .map_or_else(|| format!("Temperature {number}"), |name| name.into_owned());
         let id = place.entry_id("TemperatureReadingsCelsius", number);
-        let twin = twin_of(place, "hw.temperature", &name);
+        let twin = twin_of(place, is::TEMPERATURE, &name);
         let labels = [&*id, &*name, place.parent, ""];
-        labelled("hw.temperature", labels, entry.number("Reading"), twin, out);
+        labelled(is::TEMPERATURE, labels, entry.number("Reading"), twin, out);
     }
 }
 
@@ -97,10 +99,10 @@ pub(super) fn legacy(document: &Json, place: Place<'_>, out: &mut Harvest) {
         }
         let id = place.entry_id("Temperatures", number);
         let name = entry_name(entry, "Temperature", number);
-        let twin = twin_of(place, "hw.temperature", &name);
+        let twin = twin_of(place, is::TEMPERATURE, &name);
         let labels = [&*id, &*name, place.parent, ""];
         labelled(
-            "hw.temperature",
+            is::TEMPERATURE,
             labels,
             entry.number("ReadingCelsius"),
             twin,
@@ -122,8 +124,8 @@ fn legacy_fan(number: usize, fan: &Json, place: Place<'_>, out: &mut Harvest) {
     let name = entry_name(fan, "Fan", number);
     if let Some(state) = fan.property("Status").and_then(super::health) {
         let twin = Twin::Second([fans_key(place)].into());
-        let labels = [&*id, &*name, place.parent, "fan"];
-        out.push(metric("hw.status"), &labels, Ok(Value::State(state)), twin);
+        let part = [&*id, &*name, place.parent, "fan"];
+        write_state(state, &HardwareState::OF_ANY_PART, part, &twin, out);
     }
     // before version 1.1 of the schema: CurrentReading and Units
     let reading = fan
@@ -131,12 +133,12 @@ fn legacy_fan(number: usize, fan: &Json, place: Place<'_>, out: &mut Harvest) {
         .or_else(|| fan.number("CurrentReading"));
     let unit = fan.text("ReadingUnits").or_else(|| fan.text("Units"));
     let (kind, factor) = match unit.as_deref() {
-        Some("Percent" | "%") => ("hw.fan.speed_ratio", 0.01),
-        _ => ("hw.fan.speed", 1.0),
+        Some("Percent" | "%") => (is::FAN_SPEED_RATIO, 0.01),
+        _ => (is::FAN_SPEED, 1.0),
     };
-    let mut keys = vec![twin_key(&place.enclosure(), kind, &name)];
+    let mut keys = vec![twin_key(&place.enclosure(), kind.name, &name)];
     if let Some(other) = fan.text("FanName").filter(|other| *other != name) {
-        keys.push(twin_key(&place.enclosure(), kind, &other));
+        keys.push(twin_key(&place.enclosure(), kind.name, &other));
     }
     let number = reading.map(|reading| reading * factor);
     let twin = Twin::Second(keys.into());
@@ -171,9 +173,9 @@ pub(super) fn leak_detector(document: &Json, place: Place<'_>, out: &mut Harvest
     let Some(state) = health_word(&word) else {
         return;
     };
-    let labels = [&*id, &*name, place.parent, "leak_detector"];
-    out.sample(metric("hw.status"), &labels, Value::State(state));
-    if state > 0 {
+    let part = [&*id, &*name, place.parent, "leak_detector"];
+    write_state(state, &HardwareState::OF_ANY_PART, part, &Twin::None, out);
+    if state != HardwareState::Ok {
         out.conditions.push(Condition {
             cause: "cooling.leak".to_owned(),
             severity: Severity::Critical,

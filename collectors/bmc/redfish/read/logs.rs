@@ -6,7 +6,7 @@ use glasshouse_core::text::Untrusted;
 use serde_json::Value as Json;
 
 use super::{name_of, severity, status};
-use crate::redfish::definitions::metric;
+use crate::redfish::definitions as is;
 use crate::redfish::document::{Lenient, is_whole, own_path};
 use crate::redfish::harvest::{Harvest, Place};
 use crate::redfish::kind::Kind;
@@ -25,7 +25,7 @@ pub(super) fn service(document: &Json, place: Place<'_>, out: &mut Harvest) {
         .filter(|most| *most > 0.0)
     {
         let labels = [&*id, &*name, place.parent];
-        out.sample(metric("hw.bmc.log.limit"), &labels, Value::F64(most));
+        out.sample(is::LOG_LIMIT, &labels, Value::F64(most));
     }
 }
 

@@ -13,11 +13,12 @@ mod service;
 
 use glasshouse_core::condition::Severity;
 use glasshouse_core::failure::FailureReason;
+use glasshouse_core::hardware::HardwareState;
 use glasshouse_core::sample::Value;
 use glasshouse_core::time::Timestamp;
 use serde_json::Value as Json;
 
-use super::definitions::metric;
+use super::definitions as is;
 use super::document::{Lenient, is_whole, own_path};
 use super::harvest::{Follow, Harvest, Place, Twin, part_id};
 use super::kind::Kind;
@@ -109,8 +110,8 @@ fn status(
         return false;
     }
     if let Some(state) = health(status) {
-        let labels = [id, name, place.parent, kind];
-        out.sample(metric("hw.status"), &labels, Value::State(state));
+        let part = [id, name, place.parent, kind];
+        write_state(state, &HardwareState::OF_ANY_PART, part, &Twin::None, out);
     }
     true
 }
@@ -120,19 +121,35 @@ fn is_there(status: &Json) -> bool {
     status.text("State").as_deref() != Some("Absent")
 }
 
-/// The index of [`crate::metrics::STATUS_STATES`]; `None` where nothing is said.
-fn health(status: &Json) -> Option<u16> {
+/// Writes each state that a part can have: 1 for the one that it is in, 0 for the others.
+fn write_state(
+    state: HardwareState,
+    states: &[HardwareState],
+    part: [&str; 4],
+    twin: &Twin,
+    out: &mut Harvest,
+) {
+    let [id, name, parent, kind] = part;
+    for known in states {
+        let holds = Value::U64(u64::from(*known == state));
+        let labels = [id, name, parent, kind, known.word()];
+        out.push(is::STATUS, &labels, Ok(holds), twin.clone());
+    }
+}
+
+/// What a status says; `None` where nothing is said.
+fn health(status: &Json) -> Option<HardwareState> {
     let health = status
         .text("Health")
         .or_else(|| status.text("HealthRollup"))?;
     health_word(&health)
 }
 
-fn health_word(word: &str) -> Option<u16> {
+fn health_word(word: &str) -> Option<HardwareState> {
     match word {
-        "OK" | "Ok" | "ok" => Some(0),
-        "Warning" => Some(1),
-        "Critical" => Some(2),
+        "OK" | "Ok" | "ok" => Some(HardwareState::Ok),
+        "Warning" => Some(HardwareState::Degraded),
+        "Critical" => Some(HardwareState::Failed),
         _ => None,
     }
 }
@@ -177,27 +194,26 @@ fn redundancy(
         };
         if let Some(state) = health(status) {
             let id = place.entry_id(list, number);
-            let labels = [&*id, &*name, place.parent, "redundancy"];
-            let twin = twin.cloned().unwrap_or(Twin::None);
-            out.push(metric("hw.status"), &labels, Ok(Value::State(state)), twin);
+            let part = [&*id, &*name, place.parent, "redundancy"];
+            let twin = twin.unwrap_or(&Twin::None);
+            write_state(state, &HardwareState::OF_ANY_PART, part, twin, out);
         }
     }
 }
 
 /// What the vendor says of a part: maker, model, kind number, firmware.
 fn described(document: &Json, component: &str, out: &mut Harvest) {
-    use super::definitions::fact_named as fact;
-    for (key, property) in [
-        ("hw.vendor", "Manufacturer"),
-        ("hw.model", "Model"),
-        ("hw.part_number", "PartNumber"),
+    for (fact, property) in [
+        (is::VENDOR, "Manufacturer"),
+        (is::MODEL, "Model"),
+        (is::PART_NUMBER, "PartNumber"),
     ] {
-        out.fact(fact(key), component, document.text(property).as_deref());
+        out.fact(fact, component, document.text(property).as_deref());
     }
     let firmware = ["FirmwareVersion", "FirmwareRevision", "Revision"]
         .iter()
         .find_map(|property| document.text(property));
-    out.fact(fact("hw.firmware_version"), component, firmware.as_deref());
+    out.fact(is::FIRMWARE_VERSION, component, firmware.as_deref());
 }
 
 /// The component of a fact: `bmc/<bmc>/Systems/1/Memory/2`.

@@ -1,19 +1,15 @@
 //! `Storage`, `Drive`, `Memory`, `Processor`, their metrics, and `SoftwareInventory`.
 
+use glasshouse_core::hardware::HardwareState;
 use glasshouse_core::sample::Value;
 use serde_json::Value as Json;
 
 use super::power::labelled;
-use super::{component, described, health, is_there, name_of, status};
-use crate::redfish::definitions::{fact_named, metric};
+use super::{component, described, health, is_there, name_of, status, write_state};
+use crate::redfish::definitions as is;
 use crate::redfish::document::{Lenient, own_path};
 use crate::redfish::harvest::{Harvest, Place, Twin};
 use crate::redfish::kind::Kind;
-
-/// Index of `predicted_failure` in [`crate::metrics::STATUS_STATES`].
-const PREDICTED: u16 = 3;
-/// Index of `failed`.
-const FAILED: u16 = 2;
 
 pub(super) fn storage(document: &Json, place: Place<'_>, out: &mut Harvest) {
     let id = place.id();
@@ -38,26 +34,29 @@ pub(super) fn drive(document: &Json, place: Place<'_>, out: &mut Harvest) {
         return;
     }
     let health = said.and_then(health);
-    let predicted = document.flag("FailurePredicted") == Some(true);
-    let state = if predicted && health != Some(FAILED) {
-        Some(PREDICTED)
-    } else {
-        health
+    let predicted = document.flag("FailurePredicted");
+    let state = match health {
+        Some(HardwareState::Failed) => health,
+        _ if predicted == Some(true) => Some(HardwareState::PredictedFailure),
+        _ => health,
     };
     if let Some(state) = state {
-        let labels = [&*id, &*name, place.parent, "physical_disk"];
-        out.sample(metric("hw.status"), &labels, Value::State(state));
+        let part = [&*id, &*name, place.parent, "physical_disk"];
+        let states: &[HardwareState] = match predicted {
+            Some(_) => &HardwareState::OF_A_DRIVE,
+            None => &HardwareState::OF_ANY_PART,
+        };
+        write_state(state, states, part, &Twin::None, out);
     }
     if let Some(percent) = document.number("PredictedMediaLifeLeftPercent") {
         let labels = [&*id, &*name, place.parent, "remaining"];
-        let metric = metric("hw.physical_disk.endurance_utilization");
-        out.sample(metric, &labels, Value::F64(percent / 100.0));
+        out.sample(is::ENDURANCE, &labels, Value::F64(percent / 100.0));
     }
     environment_of(document, &id, out);
     let component = component(place);
     described(document, &component, out);
     let capacity = document.text("CapacityBytes");
-    out.fact(fact_named("hw.capacity"), &component, capacity.as_deref());
+    out.fact(is::CAPACITY, &component, capacity.as_deref());
 }
 
 pub(super) fn memory(document: &Json, place: Place<'_>, out: &mut Harvest) {
@@ -71,11 +70,11 @@ pub(super) fn memory(document: &Json, place: Place<'_>, out: &mut Harvest) {
         .number("OperatingSpeedMhz")
         .or_else(|| document.number("OperatingSpeedMHz"));
     if let Some(speed) = speed {
-        labelled("hw.clock.speed", labels, Some(speed * 1e6), Twin::None, out);
+        labelled(is::CLOCK_SPEED, labels, Some(speed * 1e6), Twin::None, out);
     }
     if let Some(size) = document.number("CapacityMiB") {
         labelled(
-            "hw.memory.size",
+            is::MEMORY_SIZE,
             labels,
             Some(size * 1_048_576.0),
             Twin::None,
@@ -93,15 +92,18 @@ pub(super) fn memory_metrics(document: &Json, place: Place<'_>, out: &mut Harves
         place,
         "memory",
         &[
-            ("CorrectableECCErrorCount", "correctable"),
-            ("UncorrectableECCErrorCount", "uncorrectable"),
+            ("CorrectableECCErrorCount", "", "corrected"),
+            ("UncorrectableECCErrorCount", "", "uncorrected"),
+            // of those, or beside them: makers differ
             (
                 "IndeterminateCorrectableErrorCount",
-                "indeterminate_correctable",
+                "indeterminate",
+                "corrected",
             ),
             (
                 "IndeterminateUncorrectableErrorCount",
-                "indeterminate_uncorrectable",
+                "indeterminate",
+                "uncorrected",
             ),
         ],
         out,
@@ -121,7 +123,7 @@ pub(super) fn processor(document: &Json, place: Place<'_>, out: &mut Harvest) {
     }
     if let Some(speed) = document.number("OperatingSpeedMHz") {
         let labels = [&*id, &*name, place.parent, kind];
-        labelled("hw.clock.speed", labels, Some(speed * 1e6), Twin::None, out);
+        labelled(is::CLOCK_SPEED, labels, Some(speed * 1e6), Twin::None, out);
     }
     out.follow(document.link("Metrics"), Kind::ProcessorMetrics, &id);
     environment_of(document, &id, out);
@@ -130,15 +132,15 @@ pub(super) fn processor(document: &Json, place: Place<'_>, out: &mut Harvest) {
     let microcode = document
         .property("ProcessorId")
         .and_then(|id| id.text("MicrocodeInfo"));
-    out.fact(fact_named("hw.microcode"), &component, microcode.as_deref());
+    out.fact(is::MICROCODE, &component, microcode.as_deref());
 }
 
 pub(super) fn processor_metrics(document: &Json, place: Place<'_>, out: &mut Harvest) {
     let owner = place.parent;
     let name = owner.rsplit('/').next().unwrap_or_default();
     for (property, kind, word) in [
-        ("TemperatureCelsius", "hw.temperature", "temperature"),
-        ("ConsumedPowerWatt", "hw.power", "power"),
+        ("TemperatureCelsius", is::TEMPERATURE, "temperature"),
+        ("ConsumedPowerWatt", is::POWER, "power"),
     ] {
         if document.property(property).is_some() {
             let id = format!("{owner}/{word}");
@@ -151,44 +153,59 @@ pub(super) fn processor_metrics(document: &Json, place: Place<'_>, out: &mut Har
         place,
         "cpu",
         &[
-            ("CorrectableCoreErrorCount", "correctable_core"),
-            ("UncorrectableCoreErrorCount", "uncorrectable_core"),
-            ("CorrectableOtherErrorCount", "correctable_other"),
-            ("UncorrectableOtherErrorCount", "uncorrectable_other"),
+            ("CorrectableCoreErrorCount", "core", "corrected"),
+            ("UncorrectableCoreErrorCount", "core", "uncorrected"),
+            ("CorrectableOtherErrorCount", "other", "corrected"),
+            ("UncorrectableOtherErrorCount", "other", "uncorrected"),
         ],
         out,
     );
-    if let Some(bus) = document.property("PCIeErrors") {
-        errors(
-            bus,
-            place,
-            "cpu",
-            &[
-                ("CorrectableErrorCount", "pcie_correctable"),
-                ("NonFatalErrorCount", "pcie_nonfatal"),
-                ("FatalErrorCount", "pcie_fatal"),
-                ("ReplayCount", "pcie_replay"),
-            ],
-            out,
-        );
+    let Some(bus) = document.property("PCIeErrors") else {
+        return;
+    };
+    for (property, severity) in [
+        ("CorrectableErrorCount", "correctable"),
+        ("NonFatalErrorCount", "nonfatal"),
+        ("FatalErrorCount", "fatal"),
+    ] {
+        if let Some(count) = count(bus, property) {
+            let labels = [owner, name, owner, "cpu", severity];
+            out.sample(is::PCIE_ERRORS, &labels, count);
+        }
+    }
+    if let Some(count) = count(bus, "ReplayCount") {
+        out.sample(is::PCIE_REPLAYS, &[owner, name, owner, "cpu"], count);
     }
 }
 
-/// Counts over the life of a part; where a document has none such, those that stand in it itself.
+/// A count over the life of a part; where a document has none such, the one that stands in it itself.
+fn count(document: &Json, property: &str) -> Option<Value> {
+    let life = document.property("LifeTime").unwrap_or(document);
+    life.property(property)
+        .and_then(Json::as_u64)
+        .map(Value::U64)
+}
+
+/// Errors by property, the place within the part, and type.
 fn errors(
     document: &Json,
     place: Place<'_>,
     kind: &str,
-    counts: &[(&str, &str)],
+    counts: &[(&str, &str, &str)],
     out: &mut Harvest,
 ) {
     let owner = place.parent;
     let name = owner.rsplit('/').next().unwrap_or_default();
-    let life = document.property("LifeTime").unwrap_or(document);
-    for (property, word) in counts {
-        if let Some(count) = life.property(property).and_then(Json::as_u64) {
-            let labels = [owner, name, owner, kind, word];
-            out.sample(metric("hw.errors"), &labels, Value::U64(count));
+    for (property, within, word) in counts {
+        let Some(count) = count(document, property) else {
+            continue;
+        };
+        if within.is_empty() {
+            out.sample(is::ERRORS, &[owner, name, owner, kind, word], count);
+        } else {
+            let id = format!("{owner}/{within}");
+            let name = format!("{name} {within}");
+            out.sample(is::ERRORS, &[&id, &name, owner, kind, word], count);
         }
     }
 }
@@ -214,14 +231,6 @@ pub(super) fn firmware(document: &Json, place: Place<'_>, out: &mut Harvest) {
         |version| id.replace(version, "").replace("-__", "__"),
     );
     let component = format!("bmc/{}/firmware/{stable}", place.bmc);
-    out.fact(
-        fact_named("hw.firmware_version"),
-        &component,
-        version.as_deref(),
-    );
-    out.fact(
-        fact_named("hw.name"),
-        &component,
-        document.text("Name").as_deref(),
-    );
+    out.fact(is::FIRMWARE_VERSION, &component, version.as_deref());
+    out.fact(is::NAME_GIVEN, &component, document.text("Name").as_deref());
 }

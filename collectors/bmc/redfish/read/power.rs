@@ -1,11 +1,15 @@
 //! `PowerSubsystem`, `PowerSupply`, `PowerSupplyMetrics`, `EnvironmentMetrics`, and the older `Power`.
 
+use glasshouse_core::hardware::{HardwareState, LimitType, PowerCap};
+use glasshouse_core::metric::MetricDefinition;
 use glasshouse_core::sample::Value;
 use serde_json::Value as Json;
 
 use super::sensor::{entry_is_there, has_source, part_of, twin_key};
-use super::{component, described, entry_name, name_of, redundancy, status, value_or_absent};
-use crate::redfish::definitions::{fact_named, metric};
+use super::{
+    component, described, entry_name, name_of, redundancy, status, value_or_absent, write_state,
+};
+use crate::redfish::definitions as is;
 use crate::redfish::document::Lenient;
 use crate::redfish::harvest::{Harvest, Place, Twin, WallPower};
 use crate::redfish::kind::Kind;
@@ -29,7 +33,14 @@ pub(super) fn subsystem(document: &Json, place: Place<'_>, out: &mut Harvest) {
         out,
     );
     if let Some(rated) = document.number("CapacityWatts") {
-        limit(&id, "Power subsystem", place, "rated", rated, out);
+        limit(
+            &id,
+            "Power subsystem",
+            place,
+            LimitType::RatedMax,
+            rated,
+            out,
+        );
     }
 }
 
@@ -44,7 +55,7 @@ pub(super) fn supply(document: &Json, place: Place<'_>, out: &mut Harvest) {
     let component = component(place);
     described(document, &component, out);
     let rated = document.text("PowerCapacityWatts");
-    out.fact(fact_named("hw.rated_watts"), &component, rated.as_deref());
+    out.fact(is::RATED_WATTS, &component, rated.as_deref());
 }
 
 pub(super) fn supply_metrics(document: &Json, place: Place<'_>, out: &mut Harvest) {
@@ -56,13 +67,13 @@ pub(super) fn supply_metrics(document: &Json, place: Place<'_>, out: &mut Harves
         out.replaces.push(metrics_key(place));
     }
     for (property, kind, word) in [
-        ("InputPowerWatts", "hw.power", "input"),
-        ("OutputPowerWatts", "hw.power", "output"),
-        ("InputVoltage", "hw.voltage", "input"),
-        ("InputCurrentAmps", "hw.current", "input"),
-        ("EnergykWh", "hw.energy", "input"),
-        ("TemperatureCelsius", "hw.temperature", "inside"),
-        ("FanSpeedPercent", "hw.fan.speed_ratio", "fan"),
+        ("InputPowerWatts", is::POWER, "input"),
+        ("OutputPowerWatts", is::POWER, "output"),
+        ("InputVoltage", is::VOLTAGE, "input"),
+        ("InputCurrentAmps", is::CURRENT, "input"),
+        ("EnergykWh", is::ENERGY, "input"),
+        ("TemperatureCelsius", is::TEMPERATURE, "inside"),
+        ("FanSpeedPercent", is::FAN_SPEED_RATIO, "fan"),
     ] {
         let excerpt = document.property(property);
         if excerpt.is_none() || has_source(excerpt) {
@@ -90,10 +101,10 @@ pub(super) fn environment(document: &Json, place: Place<'_>, out: &mut Harvest) 
     let owner = place.parent;
     let name = owner.rsplit('/').next().unwrap_or_default();
     for (property, kind, word, factor) in [
-        ("PowerWatts", "hw.power", "power", 1.0),
-        ("TemperatureCelsius", "hw.temperature", "temperature", 1.0),
-        ("EnergyJoules", "hw.energy", "energy", 1.0),
-        ("HumidityPercent", "hw.humidity.ratio", "humidity", 0.01),
+        ("PowerWatts", is::POWER, "power", 1.0),
+        ("TemperatureCelsius", is::TEMPERATURE, "temperature", 1.0),
+        ("EnergyJoules", is::ENERGY, "energy", 1.0),
+        ("HumidityPercent", is::HUMIDITY, "humidity", 0.01),
     ] {
         let excerpt = document.property(property);
         if excerpt.is_none() || has_source(excerpt) {
@@ -107,7 +118,14 @@ pub(super) fn environment(document: &Json, place: Place<'_>, out: &mut Harvest) 
         .property("PowerLimitWatts")
         .and_then(|limit| limit.number("SetPoint").or_else(|| limit.number("Reading")));
     if let Some(capped) = capped {
-        limit(owner, name, place, "cap", capped, out);
+        limit(
+            owner,
+            name,
+            place,
+            LimitType::Cap(PowerCap::Only),
+            capped,
+            out,
+        );
     }
     // of a chassis or system itself, not of a processor in it
     if place.path.segments().count() == 3
@@ -134,10 +152,10 @@ pub(super) fn legacy(document: &Json, place: Place<'_>, out: &mut Harvest) {
         }
         let id = place.entry_id("Voltages", number);
         let name = entry_name(voltage, "Voltage", number);
-        let twin = twin_of(place, "hw.voltage", &name);
+        let twin = twin_of(place, is::VOLTAGE, &name);
         let volts = voltage.number("ReadingVolts");
         labelled(
-            "hw.voltage",
+            is::VOLTAGE,
             [&id, &name, place.parent, ""],
             volts,
             twin,
@@ -155,17 +173,17 @@ fn power_control(number: usize, control: &Json, place: Place<'_>, out: &mut Harv
     let watts = control.number("PowerConsumedWatts");
     if control.property("PowerConsumedWatts").is_some() {
         let labels = [&*id, &*name, place.parent, part];
-        labelled("hw.power", labels, watts, Twin::None, out);
+        labelled(is::POWER, labels, watts, Twin::None, out);
     }
     let capped = control
         .property("PowerLimit")
         .and_then(|limit| limit.number("LimitInWatts"));
-    for (word, watts) in [
-        ("cap", capped),
-        ("rated", control.number("PowerCapacityWatts")),
+    for (kind, watts) in [
+        (LimitType::Cap(PowerCap::Only), capped),
+        (LimitType::RatedMax, control.number("PowerCapacityWatts")),
     ] {
         if let Some(watts) = watts {
-            limit(&id, &name, place, word, watts, out);
+            limit(&id, &name, place, kind, watts, out);
         }
     }
     // the first is of the whole chassis; further ones, or one that says so, of a part of it
@@ -187,19 +205,14 @@ fn legacy_supply(number: usize, supply: &Json, place: Place<'_>, out: &mut Harve
         return;
     }
     if let Some(state) = state {
-        let labels = [&*id, &*name, place.parent, "power_supply"];
-        out.push(
-            metric("hw.status"),
-            &labels,
-            Ok(Value::State(state)),
-            modern(),
-        );
+        let part = [&*id, &*name, place.parent, "power_supply"];
+        write_state(state, &HardwareState::OF_ANY_PART, part, &modern(), out);
     }
     supply_readings(supply, &id, &name, place, out);
     let component = format!("bmc/{id}");
     described(supply, &component, out);
     let rated = supply.text("PowerCapacityWatts");
-    out.fact(fact_named("hw.rated_watts"), &component, rated.as_deref());
+    out.fact(is::RATED_WATTS, &component, rated.as_deref());
 }
 
 fn supply_readings(supply: &Json, id: &str, name: &str, place: Place<'_>, out: &mut Harvest) {
@@ -207,9 +220,9 @@ fn supply_readings(supply: &Json, id: &str, name: &str, place: Place<'_>, out: &
         .into_iter()
         .find(|property| supply.property(property).is_some());
     for (property, kind, word) in [
-        (Some("PowerInputWatts"), "hw.power", "input"),
-        (output, "hw.power", "output"),
-        (Some("LineInputVoltage"), "hw.voltage", "input"),
+        (Some("PowerInputWatts"), is::POWER, "input"),
+        (output, is::POWER, "output"),
+        (Some("LineInputVoltage"), is::VOLTAGE, "input"),
     ] {
         let Some(property) = property.filter(|property| supply.property(property).is_some()) else {
             continue;
@@ -239,24 +252,23 @@ fn metrics_key(place: Place<'_>) -> std::sync::Arc<str> {
     format!("{}|supply metrics", place.enclosure()).into()
 }
 
-pub(super) fn twin_of(place: Place<'_>, metric: &str, name: &str) -> Twin {
-    Twin::Second([twin_key(&place.enclosure(), metric, name)].into())
+pub(super) fn twin_of(place: Place<'_>, metric: &MetricDefinition, name: &str) -> Twin {
+    Twin::Second([twin_key(&place.enclosure(), metric.name, name)].into())
 }
 
 /// One reading of a metric that has the first three labels, or all four.
 pub(super) fn labelled(
-    kind: &str,
+    metric: &'static MetricDefinition,
     labels: [&str; 4],
     number: Option<f64>,
     twin: Twin,
     out: &mut Harvest,
 ) {
-    let metric = metric(kind);
     let labels = labels.get(..metric.labels.len().min(4)).unwrap_or_default();
     out.push(metric, labels, value_or_absent(number), twin);
 }
 
-fn limit(id: &str, name: &str, place: Place<'_>, word: &str, watts: f64, out: &mut Harvest) {
-    let labels = [id, name, place.parent, word];
-    out.sample(metric("hw.power.limit"), &labels, Value::F64(watts));
+fn limit(id: &str, name: &str, place: Place<'_>, kind: LimitType, watts: f64, out: &mut Harvest) {
+    let labels = [id, name, place.parent, kind.word()];
+    out.sample(is::POWER_LIMIT, &labels, Value::F64(watts));
 }

@@ -1,21 +1,23 @@
 //! `Sensor` (DSP2046): one reading, its limits and its health.
 
+use glasshouse_core::hardware::LimitType;
 use serde_json::Value as Json;
 
 use super::{is_there, name_of, status, value_or_absent};
+use crate::redfish::definitions as is;
 use crate::redfish::document::Lenient;
 use crate::redfish::harvest::{Harvest, Place, Twin};
 use crate::redfish::units::{Conversion, Says, conversion};
 use glasshouse_core::sample::Value;
 
-/// Limits by the schema's names, and our words for them.
-const LIMITS: [(&str, &str); 6] = [
-    ("UpperFatal", "high.emergency"),
-    ("UpperCritical", "high.critical"),
-    ("UpperCaution", "high.degraded"),
-    ("LowerFatal", "low.emergency"),
-    ("LowerCritical", "low.critical"),
-    ("LowerCaution", "low.degraded"),
+/// Limits by the schema's names.
+const LIMITS: [(&str, LimitType); 6] = [
+    ("UpperFatal", LimitType::HighEmergency),
+    ("UpperCritical", LimitType::HighCritical),
+    ("UpperCaution", LimitType::HighDegraded),
+    ("LowerFatal", LimitType::LowEmergency),
+    ("LowerCritical", LimitType::LowCritical),
+    ("LowerCaution", LimitType::LowDegraded),
 ];
 
 pub(super) fn sensor(document: &Json, place: Place<'_>, out: &mut Harvest) {
@@ -54,10 +56,10 @@ pub(super) fn sensor(document: &Json, place: Place<'_>, out: &mut Harvest) {
     let reading = document.number("Reading");
     let value = value_or_absent(reading.map(|reading| conversion.apply(reading)));
     labels.push(conversion, value, Twin::None, out);
-    for (limit, word) in LIMITS {
+    for (limit, kind) in LIMITS {
         let at = thresholds.and_then(|thresholds| thresholds.property(limit)?.number("Reading"));
         if let (Some(metric), Some(at)) = (conversion.limit, at) {
-            let labels = [&*id, &*name, place.parent, word];
+            let labels = [&*id, &*name, place.parent, kind.word()];
             out.sample(metric, &labels, Value::F64(conversion.apply(at)));
         }
     }
@@ -99,7 +101,7 @@ impl Labels<'_> {
 }
 
 fn last_label<'l>(conversion: Conversion, context: &str, unit: Option<&'l str>) -> &'l str {
-    if conversion.metric.name == "hw.sensor.reading" {
+    if std::ptr::eq(conversion.metric, is::SENSOR_READING) {
         unit.unwrap_or_default()
     } else {
         part_of(context)

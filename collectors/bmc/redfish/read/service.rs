@@ -5,7 +5,7 @@ use glasshouse_core::time::Timestamp;
 use serde_json::Value as Json;
 
 use super::{component, described, name_of, status};
-use crate::redfish::definitions::{fact_named, metric};
+use crate::redfish::definitions as is;
 use crate::redfish::document::Lenient;
 use crate::redfish::harvest::{Harvest, Place};
 use crate::redfish::kind::Kind;
@@ -35,16 +35,8 @@ pub(super) fn root(document: &Json, place: Place<'_>, out: &mut Harvest) {
     }
     let component = component(place);
     let version = document.text("RedfishVersion");
-    out.fact(
-        fact_named("hw.redfish_version"),
-        &component,
-        version.as_deref(),
-    );
-    out.fact(
-        fact_named("hw.vendor"),
-        &component,
-        document.text("Vendor").as_deref(),
-    );
+    out.fact(is::REDFISH_VERSION, &component, version.as_deref());
+    out.fact(is::VENDOR, &component, document.text("Vendor").as_deref());
 }
 
 pub(super) fn chassis(document: &Json, place: Place<'_>, out: &mut Harvest) {
@@ -103,7 +95,7 @@ pub(super) fn system(document: &Json, place: Place<'_>, out: &mut Harvest) {
     let component = component(place);
     described(document, &component, out);
     let bios = document.text("BiosVersion");
-    out.fact(fact_named("hw.bios_version"), &component, bios.as_deref());
+    out.fact(is::BIOS_VERSION, &component, bios.as_deref());
     for (summary, kind) in [("ProcessorSummary", "cpu"), ("MemorySummary", "memory")] {
         if let Some(document) = document.property(summary) {
             let id = format!("{id}#/{summary}");
@@ -138,6 +130,6 @@ pub(super) fn manager(document: &Json, place: Place<'_>, now: Timestamp, out: &m
             reason = "an offset of years is still exact to a microsecond"
         )]
         let offset = at.nanos().saturating_sub(now.nanos()) as f64 / 1e9;
-        out.sample(metric("hw.bmc.clock.offset"), &[&id], Value::F64(offset));
+        out.sample(is::CLOCK_OFFSET, &[&id], Value::F64(offset));
     }
 }

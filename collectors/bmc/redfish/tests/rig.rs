@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use glasshouse_core::hardware::HardwareState;
 use glasshouse_core::options::{OptionValue, Options};
+use glasshouse_core::sample::Value;
 use glasshouse_sim::redfish::{FakeBmc, PASSWORD, USERNAME};
 use glasshouse_sysfs::SysRoot;
 use glasshouse_sysfs::compliance::{RecordedSample, Recording};
@@ -81,6 +83,10 @@ impl Rig {
         let table = table(bmc.address());
         let options = options(vec![("r1".to_owned(), change(table))]);
         let collector = Redfish::new(SysRoot::new(root.path()), &options, timing);
+        Self::of_parts(bmc, root, collector)
+    }
+
+    pub(super) fn of_parts(bmc: FakeBmc, root: tempfile::TempDir, collector: Redfish) -> Self {
         Self {
             bmc,
             collector,
@@ -142,6 +148,7 @@ pub(super) fn table(address: &str) -> Options {
         .with("username", text(USERNAME))
         .with("password_file", text("/password"))
         .with("requests_per_minute", OptionValue::Integer(600))
+        .with("this_host", OptionValue::Bool(true))
 }
 
 pub(super) fn options(bmcs: Vec<(String, Options)>) -> Options {
@@ -173,8 +180,20 @@ impl Told {
             .collect();
     }
 
-    /// The value of the series of a metric with this first label.
+    /// The value of the series of a metric with this first label; of a status, the place of the state that holds.
     pub(super) fn value(&self, metric: &str, id: &str) -> Option<f64> {
+        if metric == "hw.status" {
+            let mut holding = self.of(metric).filter(|sample| {
+                sample.labels.first().is_some_and(|first| first == id)
+                    && sample.value == Ok(Value::U64(1))
+            });
+            let word = holding.next()?.labels.get(4)?;
+            assert!(holding.next().is_none(), "{id} is in two states");
+            let place = HardwareState::ALL
+                .iter()
+                .position(|state| state.word() == word);
+            return place.map(|place| u32::try_from(place).unwrap().into());
+        }
         self.samples
             .values()
             .find(|sample| {
@@ -182,7 +201,7 @@ impl Told {
                     && sample.labels.first().is_some_and(|first| first == id)
             })
             .and_then(|sample| sample.value.ok())
-            .map(glasshouse_core::sample::Value::as_f64)
+            .map(Value::as_f64)
     }
 
     /// The series of a metric that have a value.
@@ -196,6 +215,7 @@ impl Told {
     pub(super) fn statuses(&self, kind: &str) -> usize {
         self.of("hw.status")
             .filter(|sample| sample.labels.get(3).is_some_and(|of| of == kind))
+            .filter(|sample| sample.value == Ok(Value::U64(1)))
             .count()
     }
 }

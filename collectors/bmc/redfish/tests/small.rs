@@ -163,7 +163,7 @@ fn all_that_the_small_machine_says() {
                 "r1/Systems/1/Storage/1/Drives/1",
                 0.04,
             ),
-            ("hw.status", "r1/Systems/1/Storage/1/Drives/1", 3.0),
+            ("hw.status", "r1/Systems/1/Storage/1/Drives/1", 4.0),
             ("hw.status", "r1/Systems/1#/MemorySummary", 1.0),
             ("hw.bmc.log.entries", "r1/Managers/BMC/LogServices/Sel", 5.0),
             (
@@ -180,18 +180,22 @@ fn all_that_the_small_machine_says() {
         }
         let errors: BTreeMap<_, _> = told
             .of("hw.errors")
-            .map(|sample| (sample.labels[4].clone(), sample.value.unwrap().as_f64()))
+            .map(|sample| {
+                let [id, word] = [0, 4].map(|place| sample.labels[place].as_str());
+                ((id, word), sample.value.unwrap().as_f64())
+            })
             .collect();
         let wanted = [
-            ("correctable", 5.0),
-            ("correctable_core", 2.0),
-            ("pcie_correctable", 7.0),
-            ("uncorrectable", 0.0),
+            (("r1/Systems/1/Memory/A1", "corrected"), 5.0),
+            (("r1/Systems/1/Memory/A1", "uncorrected"), 0.0),
+            (("r1/Systems/1/Processors/CPU1/core", "corrected"), 2.0),
         ];
-        assert_eq!(
-            errors,
-            wanted.map(|(word, count)| (word.to_owned(), count)).into()
-        );
+        assert_eq!(errors, wanted.into());
+        let bus: Vec<_> = told
+            .of("hw.processor.pcie.errors")
+            .map(|sample| (sample.labels[4].as_str(), sample.value.unwrap().as_f64()))
+            .collect();
+        assert_eq!(bus, [("correctable", 7.0)]);
         let reports: Vec<_> = told
             .of("hw.telemetry.value")
             .map(|sample| (sample.labels[1].as_str(), sample.value.unwrap().as_f64()))
@@ -233,7 +237,7 @@ fn facts_name_no_single_machine() {
         assert_eq!(fact("/Managers/BMC", "hw.firmware_version"), Some("7.1"));
         assert_eq!(fact("/Systems/1/Memory/A1", "hw.part_number"), Some("M-1"));
         assert_eq!(
-            fact("/Systems/1/Processors/CPU1", "hw.microcode"),
+            fact("/Systems/1/Processors/CPU1", "host.cpu.microcode"),
             Some("0x2b")
         );
         assert_eq!(
@@ -345,6 +349,30 @@ fn without_a_claim_the_supplies_are_added() {
     tree.remove("/redfish/v1/Chassis/Old/Power");
     let mut rig = Rig::of_documents(tree);
     let told = rig.settle();
-    assert_eq!(told.value("hw.host.power", "psu_sum"), Some(410.0));
-    assert_eq!(told.value("hw.host.power", "redfish"), None);
+    // by the word of the BMC: who sees the supplies without it makes a sum of their own
+    assert_eq!(told.value("hw.host.power", "redfish"), Some(410.0));
+    assert_eq!(told.value("hw.host.power", "psu_sum"), None);
+}
+
+#[test]
+fn only_the_bmc_of_this_machine_says_what_it_draws() {
+    let power = |claims: &[(&str, bool)]| {
+        let bmc = FakeBmc::serve(tree(), None).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("password"), format!("{PASSWORD}\n")).unwrap();
+        let bmcs = claims.iter().map(|(name, is_on)| {
+            let table = table(bmc.address()).with("this_host", OptionValue::Bool(*is_on));
+            ((*name).to_owned(), table)
+        });
+        let options = options(bmcs.collect());
+        let collector = Redfish::new(SysRoot::new(root.path()), &options, PRESSED);
+        let mut rig = Rig::of_parts(bmc, root, collector);
+        let told = rig.settle();
+        (told.value("hw.host.power", "redfish"), told.failures)
+    };
+    assert_eq!(power(&[("r1", false), ("r2", false)]).0, None);
+    assert_eq!(power(&[("r1", false), ("r2", true)]).0, Some(415.5));
+    let (watts, failures) = power(&[("r1", true), ("r2", true)]);
+    assert_eq!(watts, None);
+    assert!(failures.iter().any(|one| one.contains("this_host")), "{failures:?}");
 }
