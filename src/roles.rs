@@ -80,6 +80,9 @@ pub(crate) fn probe(global: &Global) -> Result<Exit, Failure> {
 pub(crate) fn worker(global: &Global, worker: Worker) -> Result<Exit, Failure> {
     let files = ConfigFiles::find(global.config.as_deref());
     let config = files.load_probe().map_err(config_failure)?;
+    if worker == Worker::Bmc {
+        refuse_root("probe bmc")?;
+    }
     let output = match worker.station() {
         Station::Child => Output::Pipe(pipe_on_stdout(worker)?),
         Station::Apart => Output::Fifo(wiring::worker_frames(&config, worker)),
@@ -172,14 +175,15 @@ pub(crate) fn authd(global: &Global, arguments: &RoleArguments) -> Result<Exit, 
     })
 }
 
-/// What strangers talk to never runs as root.
+/// What strangers talk to, or what talks to them, never runs as root.
 fn refuse_root(role: &str) -> Result<(), Failure> {
     if !geteuid().is_root() {
         return Ok(());
     }
-    let error = anyhow::anyhow!("`{role}` answers clients and does not run as root");
+    let error = anyhow::anyhow!("`{role}` talks to the network and does not run as root");
     Err(Failure::environment(error).help(format!(
-        "start it as a user of its own, such as glasshouse-{role}, or add `--run-as UID:GID`"
+        "start it as a user of its own, such as glasshouse-{}, or add `--run-as UID:GID`",
+        role.trim_start_matches("probe ")
     )))
 }
 

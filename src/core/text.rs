@@ -60,7 +60,9 @@ pub fn clean(text: &str) -> String {
 }
 
 /// The character as it may be shown: white space becomes a space, the invisible vanishes.
-fn visible(c: char) -> Option<char> {
+/// The character as it may be shown: a space for what breaks a line, `None` for what is invisible or steers.
+#[must_use]
+pub fn visible(c: char) -> Option<char> {
     match c {
         '\t' | '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
         c if c.is_control() => None,

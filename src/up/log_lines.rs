@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use glasshouse_core::text::visible;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
 /// The longest line that is passed on; the rest of a longer one is left out.
@@ -34,10 +35,7 @@ pub(crate) async fn forward(role: &'static str, stream: impl AsyncRead + Unpin) 
 /// Text of machines may stand in a log line: what steers a terminal is taken out.
 fn show(role: &str, line: &[u8]) {
     let text = String::from_utf8_lossy(line);
-    let shown: String = text
-        .chars()
-        .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
-        .collect();
+    let shown: String = text.chars().filter_map(visible).collect();
     // nobody is left to tell where standard error is gone
     drop(writeln!(std::io::stderr().lock(), "[{role}] {shown}"));
 }

@@ -39,8 +39,13 @@ const KERNEL_FACILITY: u32 = 0;
 /// Records of one run. The largest logs hold some 100,000; what is left waits for the next.
 const MOST_RECORDS: usize = 8192;
 
-/// Entries of one class that are told within one minute of the kernel's clock: a dying disk says thousands.
+/// Entries of one class about one component that are told within one minute of the kernel's clock: a dying disk says
+/// thousands.
 const MOST_TOLD_A_MINUTE: u32 = 10;
+
+/// Components of one class that are told apart within one minute; what further ones say is held back. One bad disk must not
+/// hide what is said of another.
+const MOST_COMPONENTS: usize = 8;
 
 const MICROSECONDS_PER_MINUTE: u64 = 60_000_000;
 
@@ -108,9 +113,9 @@ struct Class {
     name: &'static str,
     count: u64,
     held_back: u64,
-    /// The minute of the kernel's clock, and how many were told in it.
+    /// The minute of the kernel's clock, and how many were told in it of each component.
     minute: u64,
-    told: u32,
+    told: Vec<(Box<str>, u32)>,
 }
 
 /// What makes times and ids of entries out of the kernel's.
@@ -171,7 +176,7 @@ impl Messages {
             count: 0,
             held_back: 0,
             minute: 0,
-            told: 0,
+            told: Vec::new(),
         });
         Self {
             log: RecordFile::new(&root, PATH),
@@ -206,7 +211,7 @@ impl Messages {
             return;
         };
         class.count += u64::from(counted);
-        if class.may_tell(record.microseconds) {
+        if class.may_tell(record.microseconds, subject::component(&record.text)) {
             self.boot.prepare(&self.root);
             out.log(self.boot.entry(record, pattern));
         } else {
@@ -226,14 +231,22 @@ impl Messages {
 }
 
 impl Class {
-    fn may_tell(&mut self, microseconds: u64) -> bool {
+    fn may_tell(&mut self, microseconds: u64, component: &str) -> bool {
         let minute = microseconds / MICROSECONDS_PER_MINUTE;
         if minute != self.minute {
             self.minute = minute;
-            self.told = 0;
+            self.told.clear();
         }
-        self.told = self.told.saturating_add(1);
-        self.told <= MOST_TOLD_A_MINUTE
+        let known = self.told.iter_mut().find(|(name, _)| **name == *component);
+        if let Some((_, told)) = known {
+            *told = told.saturating_add(1);
+            return *told <= MOST_TOLD_A_MINUTE;
+        }
+        let is_room = self.told.len() < MOST_COMPONENTS;
+        if is_room {
+            self.told.push((component.into(), 1));
+        }
+        is_room
     }
 }
 
@@ -360,5 +373,28 @@ mod tests {
             detail: "permission denied".to_owned(),
         });
         assert!(error.detail.contains("CAP_SYSLOG"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_disk_does_not_hide_another() {
+        let mut class = Class {
+            name: "io_error",
+            count: 0,
+            held_back: 0,
+            minute: 0,
+            told: Vec::new(),
+        };
+        let told = |class: &mut Class, minute: u64, component: &str| {
+            let at = minute * MICROSECONDS_PER_MINUTE;
+            (0..100).filter(|_| class.may_tell(at, component)).count()
+        };
+        assert_eq!(told(&mut class, 1, "sdx"), 10);
+        assert_eq!(told(&mut class, 1, "sda"), 10);
+        for further in 0..100 {
+            told(&mut class, 1, &format!("sd{further}"));
+        }
+        assert_eq!(class.told.len(), MOST_COMPONENTS);
+        assert_eq!(told(&mut class, 1, "sdzz"), 0, "no room in this minute");
+        assert_eq!(told(&mut class, 2, "sdzz"), 10);
     }
 }
