@@ -169,8 +169,8 @@ pub(super) static FAULTS: &[Fault] = &[
             signal(
                 "link and replays as the GPU sees them",
                 &[
-                    Metric("hw.gpu.pcie.generation"),
-                    Metric("hw.gpu.pcie.width"),
+                    Metric("hw.pcie.link.speed"),
+                    Metric("hw.pcie.link.width"),
                     Metric("hw.gpu.pcie.replay"),
                 ],
             ),

@@ -56,7 +56,7 @@ pub(super) static FAULTS: &[Fault] = &[
                 &[
                     Metric("hw.physical_disk.nvme.warning"),
                     Metric("hw.physical_disk.endurance_utilization"),
-                    Metric("hw.physical_disk.nvme.spare.share"),
+                    Metric("hw.physical_disk.nvme.spare.ratio"),
                     Metric("hw.physical_disk.nvme.media_errors"),
                     Metric("hw.physical_disk.nvme.error_log_entries"),
                     Metric("hw.physical_disk.nvme.critical_temperature_time"),
@@ -199,8 +199,6 @@ pub(super) static FAULTS: &[Fault] = &[
                 "latency, time-outs, requests",
                 &[
                     Metric("hw.bmc.response.duration"),
-                    Metric("hw.bmc.ipmi.timeouts"),
-                    Metric("hw.bmc.ipmi.requests"),
                     Metric("hw.bmc.requests"),
                     Condition("bmc.unresponsive"),
                 ],
@@ -259,9 +257,9 @@ pub(super) static FAULTS: &[Fault] = &[
             signal(
                 "firmware",
                 &[
+                    Fact("hw.bios_version"),
                     Fact("hw.firmware_version"),
                     Fact("hw.firmware_date"),
-                    Fact("hw.bios_version"),
                     Fact("host.cpu.microcode"),
                 ],
             ),
@@ -270,7 +268,6 @@ pub(super) static FAULTS: &[Fault] = &[
                 &[
                     Fact("os.kernel.release"),
                     Fact("os.kernel.command_line"),
-                    Fact("hw.driver.version"),
                     Fact("hw.driver_version"),
                 ],
             ),
