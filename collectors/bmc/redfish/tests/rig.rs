@@ -78,15 +78,25 @@ impl Rig {
     }
 
     pub(super) fn new(bmc: FakeBmc, timing: Timing, change: fn(Options) -> Options) -> Self {
-        let root = tempfile::tempdir().unwrap();
-        std::fs::write(root.path().join("password"), format!("{PASSWORD}\n")).unwrap();
         let table = table(bmc.address());
-        let options = options(vec![("r1".to_owned(), change(table))]);
-        let collector = Redfish::new(SysRoot::new(root.path()), &options, timing);
-        Self::of_parts(bmc, root, collector)
+        Self::with(bmc, timing, vec![("r1".to_owned(), change(table))])
     }
 
-    pub(super) fn of_parts(bmc: FakeBmc, root: tempfile::TempDir, collector: Redfish) -> Self {
+    /// A fake BMC under several names, and which of them are said to be that of this machine.
+    pub(super) fn of_claims(bmc: FakeBmc, claims: &[(&str, bool)]) -> Self {
+        let bmcs = claims.iter().map(|(name, is_on)| {
+            let table = table(bmc.address()).with("this_host", OptionValue::Bool(*is_on));
+            ((*name).to_owned(), table)
+        });
+        let bmcs = bmcs.collect();
+        Self::with(bmc, PRESSED, bmcs)
+    }
+
+    fn with(bmc: FakeBmc, timing: Timing, bmcs: Vec<(String, Options)>) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("password"), format!("{PASSWORD}\n")).unwrap();
+        let options = options(bmcs);
+        let collector = Redfish::new(SysRoot::new(root.path()), &options, timing);
         Self {
             bmc,
             collector,

@@ -357,16 +357,7 @@ fn without_a_claim_the_supplies_are_added() {
 #[test]
 fn only_the_bmc_of_this_machine_says_what_it_draws() {
     let power = |claims: &[(&str, bool)]| {
-        let bmc = FakeBmc::serve(tree(), None).unwrap();
-        let root = tempfile::tempdir().unwrap();
-        std::fs::write(root.path().join("password"), format!("{PASSWORD}\n")).unwrap();
-        let bmcs = claims.iter().map(|(name, is_on)| {
-            let table = table(bmc.address()).with("this_host", OptionValue::Bool(*is_on));
-            ((*name).to_owned(), table)
-        });
-        let options = options(bmcs.collect());
-        let collector = Redfish::new(SysRoot::new(root.path()), &options, PRESSED);
-        let mut rig = Rig::of_parts(bmc, root, collector);
+        let mut rig = Rig::of_claims(FakeBmc::serve(tree(), None).unwrap(), claims);
         let told = rig.settle();
         (told.value("hw.host.power", "redfish"), told.failures)
     };
