@@ -1,5 +1,7 @@
 //! `LogService`, `LogEntry` and `Event`: what a BMC wrote down.
 
+use std::fmt::{self, Write};
+
 use glasshouse_core::log::{LogEntry, LogSource};
 use glasshouse_core::sample::Value;
 use glasshouse_core::text::Untrusted;
@@ -152,23 +154,102 @@ fn message(document: &Json) -> Option<String> {
     let Some(arguments) = arguments.filter(|_| text.contains('%')) else {
         return Some(text.into_owned());
     };
-    let mut message = text.into_owned();
-    // backwards, or `%1` would be found in `%10`
-    for (place, argument) in arguments.iter().take(MOST_ARGUMENTS).enumerate().rev() {
-        let argument = argument
-            .as_str()
-            .map_or_else(|| argument.to_string(), str::to_owned);
-        let argument: String = argument.chars().take(Untrusted::MOST_BYTES).collect();
-        message = message.replace(&format!("%{}", place + 1), &argument);
+    Some(filled(&text, arguments))
+}
+
+/// The text with `%1` … replaced, in one pass and cut to what is kept: an argument is never looked at again, or a few
+/// that name each other would grow without end.
+fn filled(text: &str, arguments: &[Json]) -> String {
+    let mut message = Cut::default();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        if message.write_str(before).is_err() {
+            return message.0;
+        }
+        let (argument, taken) = argument_at(after, arguments);
+        let written = match argument {
+            Some(Json::String(text)) => message.write_str(text),
+            Some(other) => write!(message, "{other}"),
+            None => message.write_str("%"),
+        };
+        if written.is_err() {
+            return message.0;
+        }
+        rest = after.get(taken..).unwrap_or_default();
     }
-    Some(message.chars().take(Untrusted::MOST_BYTES).collect())
+    // cut where it is too long
+    message.write_str(rest).ok();
+    message.0
+}
+
+/// The argument whose number stands there, and the length of the number. `%10` is the tenth, or the first and a zero
+/// where there is no tenth.
+fn argument_at<'a>(text: &str, arguments: &'a [Json]) -> (Option<&'a Json>, usize) {
+    let found = [2, 1].into_iter().find_map(|length| {
+        let digits = text
+            .get(..length)
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let place = digits.parse::<usize>().ok()?.checked_sub(1)?;
+        let argument = arguments.get(..MOST_ARGUMENTS.min(arguments.len()))?;
+        Some((argument.get(place)?, length))
+    });
+    found.map_or((None, 0), |(argument, length)| (Some(argument), length))
+}
+
+/// A text of [`Untrusted::MOST_BYTES`] at most; an error where more was written, of which the start is kept.
+#[derive(Debug, Default)]
+struct Cut(String);
+
+impl Write for Cut {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = Untrusted::MOST_BYTES.saturating_sub(self.0.len());
+        let kept = text
+            .get(..text.floor_char_boundary(room))
+            .unwrap_or_default();
+        self.0.push_str(kept);
+        if kept.len() < text.len() {
+            return Err(fmt::Error);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn arguments_are_put_in_once_and_never_read_again() {
+        let message = |text: &str, arguments: Json| {
+            message(&json!({"Message": text, "MessageArgs": arguments})).unwrap()
+        };
+        assert_eq!(message("%1 and %2", json!(["%2", "%1"])), "%2 and %1");
+        assert_eq!(message("100 % of %1%", json!([7])), "100 % of 7%");
+        assert_eq!(message("%10 %3 %0", json!(["a"])), "a0 %3 %0");
+        let ten: Vec<Json> = (1..=10).map(Json::from).collect();
+        assert_eq!(message("%10%1", json!(ten)), "101");
+        // each argument names the one before it again and again: 16 levels of 100 were 100^16 bytes
+        let bomb: Vec<String> = (0..16).map(|n| format!("%{n}").repeat(100)).collect();
+        let long = message(&"%16".repeat(100), json!(bomb));
+        assert!(long.len() <= Untrusted::MOST_BYTES, "{}", long.len());
+        let wide = json!([vec!["x"; 100_000]]);
+        assert!(message("%1 %1", wide).len() <= Untrusted::MOST_BYTES);
+    }
+
+    proptest! {
+        #[test]
+        fn no_message_grows(text in "[%0-9aé]{0,600}", arguments in proptest::collection::vec("[%0-9é]{0,600}", 0..20)) {
+            let document = json!({"Message": text, "MessageArgs": arguments});
+            let message = message(&document).unwrap_or_default();
+            prop_assert!(message.len() <= Untrusted::MOST_BYTES.max(text.len()));
+            if !text.contains('%') {
+                prop_assert_eq!(message, text);
+            }
+        }
+    }
 
     #[test]
     fn an_event_that_names_its_entry_is_that_entry() {
