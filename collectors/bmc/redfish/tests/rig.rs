@@ -78,7 +78,7 @@ impl Rig {
     }
 
     pub(super) fn new(bmc: FakeBmc, timing: Timing, change: fn(Options) -> Options) -> Self {
-        let table = table(bmc.address());
+        let table = table(bmc.address()).with("this_host", OptionValue::Bool(true));
         Self::with(bmc, timing, vec![("r1".to_owned(), change(table))])
     }
 
@@ -158,7 +158,6 @@ pub(super) fn table(address: &str) -> Options {
         .with("username", text(USERNAME))
         .with("password_file", text("/password"))
         .with("requests_per_minute", OptionValue::Integer(600))
-        .with("this_host", OptionValue::Bool(true))
 }
 
 pub(super) fn options(bmcs: Vec<(String, Options)>) -> Options {
