@@ -9,8 +9,7 @@ use glasshouse_sysfs::{KeptFile, ReadBuffer, SysRoot, malformed, optional, ratio
 use super::firmware;
 use super::{
     CLOCK_LIMIT, CLOCK_REASON, CLOCK_SPEED, ECC_ERRORS, FACTS, MEMORY_ACTIVITY, MEMORY_LIMIT,
-    MEMORY_USAGE, MEMORY_UTILIZATION, PCIE_GENERATION, PCIE_GENERATION_LIMIT, PCIE_REPLAY,
-    PCIE_WIDTH, PCIE_WIDTH_LIMIT, SHARED_LIMIT, SHARED_USAGE, UTILIZATION,
+    MEMORY_USAGE, MEMORY_UTILIZATION, PCIE_REPLAY, SHARED_LIMIT, SHARED_USAGE, UTILIZATION,
 };
 
 const PERCENT: u64 = 100;
@@ -37,15 +36,6 @@ pub(super) struct Card {
     clocks: Vec<(&'static str, KeptFile)>,
     /// Names of blocks and their counters.
     errors: Vec<(String, KeptFile)>,
-    link: Link,
-}
-
-#[derive(Debug)]
-struct Link {
-    speed: KeptFile,
-    most_speed: KeptFile,
-    width: KeptFile,
-    most_width: KeptFile,
     replays: KeptFile,
 }
 
@@ -73,13 +63,7 @@ impl Card {
             shared: [file("mem_info_gtt_used"), file("mem_info_gtt_total")],
             clocks: clocks.map(|(clock, name)| (clock, file(name))).into(),
             errors: blocks(root, &directory, out),
-            link: Link {
-                speed: file("current_link_speed"),
-                most_speed: file("max_link_speed"),
-                width: file("current_link_width"),
-                most_width: file("max_link_width"),
-                replays: file("pcie_replay_count"),
-            },
+            replays: file("pcie_replay_count"),
             address,
             directory,
         }
@@ -214,27 +198,8 @@ impl Card {
     }
 
     fn write_link(&mut self, buffer: &mut ReadBuffer, out: &mut dyn SampleWriter) {
-        let link = &mut self.link;
-        let labels = [&*self.address];
-        for (file, metric) in [
-            (&mut link.speed, PCIE_GENERATION),
-            (&mut link.most_speed, PCIE_GENERATION_LIMIT),
-        ] {
-            let generation = file.read(buffer).map(|speed| generation(speed.trim()));
-            match generation {
-                Ok(Some(generation)) => out.sample(metric, &labels, Value::U64(generation)),
-                // `Unknown`: the link is down or the device has none
-                Ok(None) => {}
-                Err(error) => put(metric, &labels, Err(error), out),
-            }
-        }
-        for (file, metric) in [
-            (&mut link.width, PCIE_WIDTH),
-            (&mut link.most_width, PCIE_WIDTH_LIMIT),
-            (&mut link.replays, PCIE_REPLAY),
-        ] {
-            put(metric, &labels, file.read_u64(buffer).map(Value::U64), out);
-        }
+        let replays = self.replays.read_u64(buffer).map(Value::U64);
+        put(PCIE_REPLAY, &[&self.address], replays, out);
     }
 }
 
@@ -341,22 +306,6 @@ fn parse_errors(text: &str) -> Option<[u64; 2]> {
     Some([count("ue:")?, count("ce:")?])
 }
 
-/// The generation of PCIe by the speed of a lane: `16.0 GT/s PCIe` is the fourth.
-fn generation(speed: &str) -> Option<u64> {
-    const SPEEDS: [(&str, u64); 7] = [
-        ("2.5", 1),
-        ("5", 2),
-        ("5.0", 2),
-        ("8.0", 3),
-        ("16.0", 4),
-        ("32.0", 5),
-        ("64.0", 6),
-    ];
-    let number = speed.split(' ').next()?;
-    let (_, generation) = SPEEDS.iter().find(|(known, _)| *known == number)?;
-    Some(*generation)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -396,12 +345,5 @@ mod tests {
         assert_eq!(parse_errors("ue: 1\nce: 22\n"), Some([1, 22]));
         assert_eq!(parse_errors("ue: 1\n"), None);
         assert_eq!(parse_errors("ue: x\nce: 1\n"), None);
-    }
-
-    #[test]
-    fn speeds_of_a_lane() {
-        assert_eq!(generation("16.0 GT/s PCIe"), Some(4));
-        assert_eq!(generation("5 GT/s"), Some(2));
-        assert_eq!(generation("Unknown"), None);
     }
 }

@@ -9,6 +9,7 @@ mod firmware;
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::CollectError;
+use glasshouse_core::hardware::facts;
 use glasshouse_core::options::Options;
 use glasshouse_core::worker::Worker;
 use glasshouse_sysfs::{ReadBuffer, Spec, SysRoot, WorkerSpec, optional};
@@ -19,7 +20,7 @@ use card::Card;
 pub(crate) static AMD_GPU: WorkerSpec = WorkerSpec {
     spec: Spec {
         name: "amd_gpu",
-        summary: "Utilization, memory, clocks, memory errors and PCIe links of AMD GPUs.",
+        summary: "Utilization, memory, clocks, memory errors and PCIe replays of AMD GPUs.",
         metrics: &METRICS,
         facts: &FACTS,
         options: &[],
@@ -59,34 +60,14 @@ metric_list!(METRICS:
     CLOCK_LIMIT,
     CLOCK_REASON,
     ECC_ERRORS,
-    PCIE_GENERATION,
-    PCIE_GENERATION_LIMIT,
-    PCIE_WIDTH,
-    PCIE_WIDTH_LIMIT,
     PCIE_REPLAY,
 );
 
 static FACTS: [FactDefinition; 4] = [
-    FactDefinition {
-        key: "hw.vendor",
-        help: "Who made it.",
-        source: "/sys/class/drm/card*/device/vendor",
-    },
-    FactDefinition {
-        key: "hw.model",
-        help: "The model, or its PCI device number where the board does not say.",
-        source: "/sys/class/drm/card*/device/{product_name,device}",
-    },
-    FactDefinition {
-        key: "hw.firmware_version",
-        help: "The version of its video BIOS.",
-        source: "/sys/class/drm/card*/device/vbios_version",
-    },
-    FactDefinition {
-        key: "hw.gpu.board.part_number",
-        help: "The part number that all boards of its kind share.",
-        source: "/sys/class/drm/card*/device/product_number",
-    },
+    facts::vendor("/sys/class/drm/card*/device/vendor"),
+    facts::model("/sys/class/drm/card*/device/{product_name,device}"),
+    facts::firmware_version("/sys/class/drm/card*/device/vbios_version"),
+    facts::part_number("/sys/class/drm/card*/device/product_number"),
 ];
 
 #[derive(Debug)]

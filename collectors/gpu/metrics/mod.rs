@@ -1,7 +1,8 @@
-//! Definitions of metrics: what NVIDIA's and AMD's GPUs both say has one meaning, and what other families define too has
-//! the same text here as there.
+//! Definitions of metrics: what NVIDIA's and AMD's GPUs both say has one meaning; what other families say too is
+//! defined in [`glasshouse_core::hardware`].
 
-use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
+use glasshouse_core::hardware;
+use glasshouse_core::metric::{LabelDefinition, MetricDefinition, gauge};
 
 mod nvidia;
 
@@ -19,27 +20,6 @@ macro_rules! metric_list {
 pub(crate) use metric_list;
 pub(crate) use nvidia::*;
 
-const ID: LabelDefinition = LabelDefinition {
-    key: "hw.id",
-    help: "A name that is unique on the machine and survives reboots.",
-};
-const NAME: LabelDefinition = LabelDefinition {
-    key: "hw.name",
-    help: "What the sensor is called: its own label where it has one.",
-};
-const PARENT: LabelDefinition = LabelDefinition {
-    key: "hw.parent",
-    help: "The part that the sensor belongs to.",
-};
-const TYPE: LabelDefinition = LabelDefinition {
-    key: "hw.type",
-    help: "What kind of part it is, e.g. `cpu`, `memory`, `power_supply`, `enclosure`; `other` where nothing says.",
-};
-const LIMIT_TYPE: LabelDefinition = LabelDefinition {
-    key: "hw.limit_type",
-    help: "Which limit, e.g. `high.critical`, `high.degraded`, `long_term`.",
-};
-
 /// A GPU, by its PCI address.
 const GPU: LabelDefinition = LabelDefinition {
     key: "hw.id",
@@ -49,10 +29,6 @@ const GPU: LabelDefinition = LabelDefinition {
 const fn label(key: &'static str, help: &'static str) -> LabelDefinition {
     LabelDefinition { key, help }
 }
-
-const SENSOR: &[LabelDefinition] = &[ID, NAME, PARENT];
-const TYPED_SENSOR: &[LabelDefinition] = &[ID, NAME, PARENT, TYPE];
-const LIMIT: &[LabelDefinition] = &[ID, NAME, PARENT, LIMIT_TYPE];
 
 const ONE: &[LabelDefinition] = &[GPU];
 const BY_CLOCK: &[LabelDefinition] = &[
@@ -70,128 +46,27 @@ const BY_DIRECTION: &[LabelDefinition] = &[
     ),
 ];
 
-/// Names, unit, texts and source of a gauge for operators; the rest is changed where it differs.
-const fn gauge(
-    name: &'static str,
-    unit: &'static str,
-    help: &'static str,
-    is_not: &'static str,
-    labels: &'static [LabelDefinition],
-    source: &'static str,
-) -> MetricDefinition {
-    MetricDefinition {
-        name,
-        unit,
-        kind: MetricKind::Gauge,
-        value: ValueType::F64,
-        help,
-        is_not,
-        labels,
-        source,
-        audience: Audience::Operator,
-    }
-}
+// shared with other families: what the library says
 
-const fn whole(definition: &MetricDefinition) -> MetricDefinition {
-    MetricDefinition {
-        value: ValueType::U64,
-        ..*definition
-    }
-}
+pub(crate) const TEMPERATURE: MetricDefinition =
+    hardware::temperature("nvmlDeviceGetTemperatureV, nvmlDeviceGetFieldValues 82");
 
-const fn counter(definition: &MetricDefinition) -> MetricDefinition {
-    MetricDefinition {
-        kind: MetricKind::Counter,
-        ..*definition
-    }
-}
+pub(crate) const TEMPERATURE_LIMIT: MetricDefinition =
+    hardware::temperature_limit("nvmlDeviceGetTemperatureThreshold");
 
-const fn amount(definition: &MetricDefinition) -> MetricDefinition {
-    MetricDefinition {
-        kind: MetricKind::UpDownCounter,
-        ..whole(definition)
-    }
-}
+pub(crate) const POWER: MetricDefinition =
+    hardware::power("nvmlDeviceGetFieldValues 185, nvmlDeviceGetPowerUsage");
 
-const fn state(definition: &MetricDefinition, states: &'static [&'static str]) -> MetricDefinition {
-    MetricDefinition {
-        unit: "{state}",
-        value: ValueType::State(states),
-        ..*definition
-    }
-}
+pub(crate) const POWER_INSTANT: MetricDefinition =
+    hardware::power_instant("nvmlDeviceGetFieldValues 186");
 
-const fn for_performance(definition: &MetricDefinition) -> MetricDefinition {
-    MetricDefinition {
-        audience: Audience::Performance,
-        ..*definition
-    }
-}
-
-// shared with the power family, word for word
-
-pub(crate) const TEMPERATURE: MetricDefinition = gauge(
-    "hw.temperature",
-    "Cel",
-    "Temperature that a sensor shows.",
-    "Not always a true temperature: some sensors (AMD's Tctl) show an offset scale for fans.",
-    SENSOR,
-    "/sys/class/hwmon/*/temp*_input, /sys/class/thermal/thermal_zone*/temp",
+pub(crate) const POWER_LIMIT: MetricDefinition = hardware::power_limit(
+    "nvmlDeviceGet{EnforcedPowerLimit,PowerManagementLimit,PowerManagementDefaultLimit,PowerManagementLimitConstraints}",
 );
 
-pub(crate) const TEMPERATURE_LIMIT: MetricDefinition = gauge(
-    "hw.temperature.limit",
-    "Cel",
-    "Temperature at which the part degrades or is in danger, as the driver says.",
-    "Not read each time: limits are looked up again every few minutes.",
-    LIMIT,
-    "/sys/class/hwmon/*/temp*_{max,crit,emergency}",
-);
+pub(crate) const FAN_DUTY: MetricDefinition = hardware::fan_duty("nvmlDeviceGetFanSpeed_v2");
 
-pub(crate) const POWER: MetricDefinition = gauge(
-    "hw.power",
-    "W",
-    "Power that a sensor shows, averaged by the sensor where it can.",
-    "Not the power of the machine: it is what passes this sensor.",
-    TYPED_SENSOR,
-    "/sys/class/hwmon/*/power*_{average,input}",
-);
-
-pub(crate) const POWER_INSTANT: MetricDefinition = gauge(
-    "hw.power.instant",
-    "W",
-    "Power at the instant of the reading, where the sensor tells an average as well.",
-    "Not an average: `hw.power` of the same sensor is.",
-    TYPED_SENSOR,
-    "/sys/class/hwmon/*/power*_input beside power*_average",
-);
-
-pub(crate) const POWER_LIMIT: MetricDefinition = gauge(
-    "hw.power.limit",
-    "W",
-    "Power that the part may draw, by kind of limit; `rated` ones are what its maker allows at most.",
-    "Not what it draws, and not read each time: limits are looked up every few runs.",
-    LIMIT,
-    "/sys/class/powercap/*/constraint_*_power_limit_uw, /sys/class/hwmon/*/power*_cap",
-);
-
-pub(crate) const FAN_DUTY: MetricDefinition = gauge(
-    "hw.fan.duty.ratio",
-    "1",
-    "How hard a fan is driven, from 0 to 1.",
-    "Not its speed: a worn or blocked fan turns slower at the same duty.",
-    SENSOR,
-    "/sys/class/hwmon/*/pwm*",
-);
-
-pub(crate) const ENERGY: MetricDefinition = counter(&gauge(
-    "hw.energy",
-    "J",
-    "Energy that the part used since the count began; its rate is the power.",
-    "Not since boot: powercap's is counted from the first reading of the collector on, a chip's by the chip.",
-    TYPED_SENSOR,
-    "/sys/class/powercap/*/energy_uj, /sys/class/hwmon/*/energy*_input",
-));
+pub(crate) const ENERGY: MetricDefinition = hardware::energy("nvmlDeviceGetTotalEnergyConsumption");
 
 // NVIDIA and AMD
 
@@ -216,23 +91,25 @@ pub(crate) const MEMORY_ACTIVITY: MetricDefinition = gauge(
     "nvmlDeviceGetUtilizationRates, /sys/class/drm/card*/device/mem_busy_percent",
 );
 
-pub(crate) const MEMORY_USAGE: MetricDefinition = amount(&gauge(
+pub(crate) const MEMORY_USAGE: MetricDefinition = gauge(
     "hw.gpu.memory.usage",
     "By",
     "Memory of the GPU that is allocated.",
     "Not what processes see: what the driver reserves for itself is left out where it says so.",
     ONE,
     "nvmlDeviceGetMemoryInfo_v2, /sys/class/drm/card*/device/mem_info_vram_used",
-));
+)
+.amount();
 
-pub(crate) const MEMORY_LIMIT: MetricDefinition = amount(&gauge(
+pub(crate) const MEMORY_LIMIT: MetricDefinition = gauge(
     "hw.gpu.memory.limit",
     "By",
     "Memory of the GPU.",
     "Not what can be allocated: the driver keeps some, and error correction may cost some.",
     ONE,
     "nvmlDeviceGetMemoryInfo_v2, /sys/class/drm/card*/device/mem_info_vram_total",
-));
+)
+.amount();
 
 pub(crate) const MEMORY_UTILIZATION: MetricDefinition = gauge(
     "hw.gpu.memory.utilization",
@@ -261,70 +138,34 @@ pub(crate) const CLOCK_LIMIT: MetricDefinition = gauge(
     "nvmlDeviceGetMaxClockInfo, /sys/class/drm/card*/device/pp_dpm_*",
 );
 
-pub(crate) const CLOCK_REASON: MetricDefinition = state(
-    &gauge(
-        "hw.gpu.clock.event",
-        "{state}",
-        "Whether this is a reason for which the clocks are below their highest right now.",
-        "Not each a fault: `idle` is none, and `sw_power_cap` is usual at full load.",
-        &[
-            GPU,
-            label(
-                "hw.gpu.clock.reason",
-                "Which reason, e.g. `idle`, `sw_power_cap`, `hw_thermal`, `hw_power_brake`.",
-            ),
-        ],
-        "nvmlDeviceGetCurrentClocksEventReasons, /sys/class/drm/card*/device/gpu_metrics",
-    ),
-    &["inactive", "active"],
-);
+pub(crate) const CLOCK_REASON: MetricDefinition = gauge(
+    "hw.gpu.clock.event",
+    "{state}",
+    "Whether this is a reason for which the clocks are below their highest right now.",
+    "Not each a fault: `idle` is none, and `sw_power_cap` is usual at full load.",
+    &[
+        GPU,
+        label(
+            "hw.gpu.clock.reason",
+            "Which reason, e.g. `idle`, `sw_power_cap`, `hw_thermal`, `hw_power_brake`.",
+        ),
+    ],
+    "nvmlDeviceGetCurrentClocksEventReasons, /sys/class/drm/card*/device/gpu_metrics",
+)
+.of_states(&["inactive", "active"]);
 
-pub(crate) const PCIE_GENERATION: MetricDefinition = whole(&gauge(
-    "hw.gpu.pcie.generation",
-    "{generation}",
-    "Generation at which the GPU's PCIe link runs right now.",
-    "Not a fault below the limit: idle GPUs run their link slower on purpose.",
-    ONE,
-    "nvmlDeviceGetCurrPcieLinkGeneration, /sys/class/drm/card*/device/current_link_speed",
-));
-
-pub(crate) const PCIE_GENERATION_LIMIT: MetricDefinition = whole(&gauge(
-    "hw.gpu.pcie.generation.limit",
-    "{generation}",
-    "Highest generation of the PCIe link that GPU and machine both can.",
-    "Not what the GPU alone can: the slot counts too.",
-    ONE,
-    "nvmlDeviceGetMaxPcieLinkGeneration, /sys/class/drm/card*/device/max_link_speed",
-));
-
-pub(crate) const PCIE_WIDTH: MetricDefinition = whole(&gauge(
-    "hw.gpu.pcie.width",
-    "{lane}",
-    "Lanes of the GPU's PCIe link right now.",
-    "Not saved at idle: below the limit, a lane is lost.",
-    ONE,
-    "nvmlDeviceGetCurrPcieLinkWidth, /sys/class/drm/card*/device/current_link_width",
-));
-
-pub(crate) const PCIE_WIDTH_LIMIT: MetricDefinition = whole(&gauge(
-    "hw.gpu.pcie.width.limit",
-    "{lane}",
-    "Most lanes of the PCIe link that GPU and slot both have.",
-    "Not what the GPU alone has where the driver looks at the slot too.",
-    ONE,
-    "nvmlDeviceGetMaxPcieLinkWidth, /sys/class/drm/card*/device/max_link_width",
-));
-
-pub(crate) const PCIE_REPLAY: MetricDefinition = counter(&whole(&gauge(
+pub(crate) const PCIE_REPLAY: MetricDefinition = gauge(
     "hw.gpu.pcie.replay",
     "{replay}",
     "Packets that the GPU's PCIe link had to send again.",
     "Not lost data: each was sent again; but a steady rate is a bad link.",
     ONE,
     "nvmlDeviceGetPcieReplayCounter, /sys/class/drm/card*/device/pcie_replay_count",
-)));
+)
+.whole()
+.counted();
 
-pub(crate) const ECC_ERRORS: MetricDefinition = counter(&whole(&gauge(
+pub(crate) const ECC_ERRORS: MetricDefinition = gauge(
     "hw.gpu.ecc.errors",
     "{error}",
     "Memory errors of the GPU that error correction found, by kind, span and place.",
@@ -342,24 +183,30 @@ pub(crate) const ECC_ERRORS: MetricDefinition = counter(&whole(&gauge(
         ),
     ],
     "nvmlDeviceGet{TotalEccErrors,MemoryErrorCounter}, /sys/class/drm/card*/device/ras/*_err_count",
-)));
+)
+.whole()
+.counted();
 
 // AMD alone
 
-pub(crate) const SHARED_USAGE: MetricDefinition = for_performance(&amount(&gauge(
+pub(crate) const SHARED_USAGE: MetricDefinition = gauge(
     "hw.gpu.memory.shared.usage",
     "By",
     "Memory of the machine that the GPU has mapped.",
     "Not memory of the GPU.",
     ONE,
     "/sys/class/drm/card*/device/mem_info_gtt_used",
-)));
+)
+.amount()
+.for_performance();
 
-pub(crate) const SHARED_LIMIT: MetricDefinition = for_performance(&amount(&gauge(
+pub(crate) const SHARED_LIMIT: MetricDefinition = gauge(
     "hw.gpu.memory.shared.limit",
     "By",
     "Memory of the machine that the GPU may map at most.",
     "Not memory of the GPU, and not reserved for it.",
     ONE,
     "/sys/class/drm/card*/device/mem_info_gtt_total",
-)));
+)
+.amount()
+.for_performance();

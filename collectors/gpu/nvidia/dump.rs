@@ -114,7 +114,7 @@ fn numbers(question: &Question, answer: &question::Answer) -> String {
 /// Every field that a collector asks for.
 fn fields() -> Vec<Field> {
     let plain = [82, 186, health::RECOVERY.id];
-    let margins = limits::MARGINS.iter().map(|(id, _)| *id);
+    let margins = limits::MARGINS.iter().map(|(id, ..)| *id);
     let pcie = pcie::BYTES.iter().chain(&pcie::ERRORS).map(|(id, _)| *id);
     plain
         .into_iter()

@@ -1,6 +1,7 @@
 //! What a GPU is: model, firmware, driver, modes. No serial number and no UUID is asked for.
 
 use glasshouse_core::fact::FactDefinition;
+use glasshouse_core::hardware::facts;
 
 use super::convert::{first, second};
 use super::question::{Question, Text};
@@ -12,28 +13,16 @@ const fn fact(key: &'static str, help: &'static str, source: &'static str) -> Fa
 }
 
 pub(super) static FACTS: [FactDefinition; 12] = [
-    fact("hw.model", "The model.", "nvmlDeviceGetName"),
-    fact("hw.vendor", "Who made it.", "the driver"),
-    fact(
-        "hw.firmware_version",
-        "The version of its video BIOS.",
-        "nvmlDeviceGetVbiosVersion",
-    ),
+    facts::model("nvmlDeviceGetName"),
+    facts::vendor("the driver"),
+    facts::firmware_version("nvmlDeviceGetVbiosVersion"),
     fact(
         "hw.gpu.inforom.version",
         "The version of its InfoROM, which holds its configuration.",
         "nvmlDeviceGetInforomImageVersion",
     ),
-    fact(
-        "hw.gpu.board.part_number",
-        "The part number that all boards of its kind share.",
-        "nvmlDeviceGetBoardPartNumber",
-    ),
-    fact(
-        "hw.driver_version",
-        "The version of the driver.",
-        "nvmlSystemGetDriverVersion",
-    ),
+    facts::part_number("nvmlDeviceGetBoardPartNumber"),
+    facts::driver_version("nvmlSystemGetDriverVersion"),
     fact(
         "hw.gpu.cuda.version",
         "The newest CUDA that the driver serves.",

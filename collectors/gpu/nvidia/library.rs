@@ -228,10 +228,6 @@ impl LoadedGpu<'_> {
                 one(device.memory_error_counter(*error, *span, *place)?)
             }
             Q::RetirementPending => one(device.are_pages_pending_retired()?),
-            Q::PcieGeneration => one(device.current_pcie_link_gen()?),
-            Q::MaxPcieGeneration => one(device.max_pcie_link_gen()?),
-            Q::PcieWidth => one(device.current_pcie_link_width()?),
-            Q::MaxPcieWidth => one(device.max_pcie_link_width()?),
             Q::PcieReplay => one(device.pcie_replay_counter()?),
             Q::PcieThroughput(direction) => one(device.pcie_throughput(*direction)?),
             _ => return Err(Refusal::NotSupported),

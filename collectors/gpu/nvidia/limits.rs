@@ -1,5 +1,6 @@
 //! Limits: of power, heat and clocks, and for how long they held the clocks down.
 
+use glasshouse_core::hardware::{LimitType, PowerCap};
 use nvml_wrapper::enum_wrappers::device::TemperatureThreshold;
 
 use super::convert::{degrees, field_degrees, first, hertz, second, seconds, watts};
@@ -14,12 +15,12 @@ use super::refusal::Refusal;
 #[derive(Debug)]
 pub(crate) struct Threshold {
     pub(crate) threshold: TemperatureThreshold,
-    /// The word for the limit, as for other chips.
-    limit: &'static str,
+    /// Which limit, as for other chips.
+    limit: LimitType,
     of_memory: bool,
 }
 
-const fn threshold(threshold: TemperatureThreshold, limit: &'static str) -> Threshold {
+const fn threshold(threshold: TemperatureThreshold, limit: LimitType) -> Threshold {
     Threshold {
         threshold,
         limit,
@@ -28,29 +29,30 @@ const fn threshold(threshold: TemperatureThreshold, limit: &'static str) -> Thre
 }
 
 pub(crate) static THRESHOLDS: [Threshold; 4] = [
-    threshold(TemperatureThreshold::GpuMax, "high.degraded"),
-    threshold(TemperatureThreshold::Slowdown, "high.critical"),
-    threshold(TemperatureThreshold::Shutdown, "high.emergency"),
+    threshold(TemperatureThreshold::GpuMax, LimitType::HighDegraded),
+    threshold(TemperatureThreshold::Slowdown, LimitType::HighCritical),
+    threshold(TemperatureThreshold::Shutdown, LimitType::HighEmergency),
     Threshold {
         threshold: TemperatureThreshold::MemoryMax,
-        limit: "high.degraded",
+        limit: LimitType::HighDegraded,
         of_memory: true,
     },
 ];
 
 /// Margins at which something happens (`NVML_FI_DEV_TEMPERATURE_*_TLIMIT`); GPUs from Hopper on have these instead.
-pub(crate) static MARGINS: [(u32, &str); 4] = [
-    (193, "shutdown"),
-    (194, "slowdown"),
-    (195, "memory_maximum"),
-    (196, "gpu_maximum"),
+/// The last says whether it is of the memory.
+pub(crate) static MARGINS: [(u32, LimitType, bool); 4] = [
+    (193, LimitType::HighEmergency, false),
+    (194, LimitType::HighCritical, false),
+    (195, LimitType::HighDegraded, true),
+    (196, LimitType::HighDegraded, false),
 ];
 
-/// Limits of power and the words for them.
-static POWER_LIMITS: [(Question, &str); 3] = [
-    (Question::EnforcedPowerLimit, "enforced"),
-    (Question::PowerLimit, "configured"),
-    (Question::DefaultPowerLimit, "default"),
+/// Limits of power.
+static POWER_LIMITS: [(Question, LimitType); 3] = [
+    (Question::EnforcedPowerLimit, LimitType::CapEnforced),
+    (Question::PowerLimit, LimitType::Cap(PowerCap::Only)),
+    (Question::DefaultPowerLimit, LimitType::CapDefault),
 ];
 
 pub(super) fn read(reading: &mut Reading<'_>) {
@@ -71,40 +73,57 @@ pub(super) fn read(reading: &mut Reading<'_>) {
 
 fn power(reading: &mut Reading<'_>) {
     let names = reading.names();
-    let labels = |limit| [&*names.power_sensor, "GPU power", &*names.address, limit];
+    let labels = |limit: LimitType| {
+        [
+            &*names.power_sensor,
+            "GPU power",
+            &*names.address,
+            limit.word(),
+        ]
+    };
     for (question, limit) in &POWER_LIMITS {
         let told = reading.ask(question);
         let told = told.and_then(|told| watts(first(&told)));
-        reading.write(POWER_LIMIT, &labels(limit), told);
+        reading.write(POWER_LIMIT, &labels(*limit), told);
     }
     let range = reading.ask(&Question::PowerLimitRange);
     let least = range.as_ref().map_err(Clone::clone);
     let least = least.and_then(|range| watts(first(range)));
-    reading.write(POWER_LIMIT, &labels("rated.minimum"), least);
+    reading.write(
+        POWER_LIMIT,
+        &labels(LimitType::CapMin(PowerCap::Only)),
+        least,
+    );
     let most = range.and_then(|range| watts(second(&range)));
-    reading.write(POWER_LIMIT, &labels("rated.maximum"), most);
+    reading.write(
+        POWER_LIMIT,
+        &labels(LimitType::CapMax(PowerCap::Only)),
+        most,
+    );
 }
 
 fn heat(reading: &mut Reading<'_>) {
     let names = reading.names();
+    let sensor = |of_memory| match of_memory {
+        true => (&*names.memory_sensor, "GPU memory"),
+        false => (&*names.chip_sensor, "GPU"),
+    };
     for known in &THRESHOLDS {
         let told = reading.ask(&Question::Threshold(known.threshold));
         let told = told.and_then(|told| {
             let told = i64::try_from(first(&told));
             degrees(told.map_err(|_| Refusal::NotSupported)?)
         });
-        let (id, name) = if known.of_memory {
-            (&names.memory_sensor, "GPU memory")
-        } else {
-            (&names.chip_sensor, "GPU")
-        };
-        let labels = [&**id, name, &*names.address, known.limit];
+        let (id, name) = sensor(known.of_memory);
+        let labels = [id, name, &*names.address, known.limit.word()];
         reading.write_member(TEMPERATURE_LIMIT, &labels, told);
     }
-    let fields = MARGINS.map(|(id, _)| Field { id, scope: 0 });
+    let fields = MARGINS.map(|(id, ..)| Field { id, scope: 0 });
     let margins = reading.fields(&fields);
-    for ((_, limit), margin) in MARGINS.iter().zip(margins) {
-        reading.put_member(MARGIN_LIMIT, &[limit], margin.and_then(field_degrees));
+    for ((_, limit, of_memory), margin) in MARGINS.iter().zip(margins) {
+        let (id, name) = sensor(*of_memory);
+        let labels = [id, name, &*names.address, limit.word()];
+        reading.write_member(MARGIN_LIMIT, &labels, margin.and_then(field_degrees));
     }
 }
 

@@ -262,34 +262,6 @@ const EXPECTED: &[(&str, &str, usize, f64, &[&str])] = &[
         &["base_clocks"],
     ),
     (
-        "nvmlDeviceGetCurrPcieLinkGeneration",
-        "hw.gpu.pcie.generation",
-        0,
-        1.0,
-        &[],
-    ),
-    (
-        "nvmlDeviceGetMaxPcieLinkGeneration",
-        "hw.gpu.pcie.generation.limit",
-        0,
-        1.0,
-        &[],
-    ),
-    (
-        "nvmlDeviceGetCurrPcieLinkWidth",
-        "hw.gpu.pcie.width",
-        0,
-        1.0,
-        &[],
-    ),
-    (
-        "nvmlDeviceGetMaxPcieLinkWidth",
-        "hw.gpu.pcie.width.limit",
-        0,
-        1.0,
-        &[],
-    ),
-    (
         "nvmlDeviceGetPcieReplayCounter",
         "hw.gpu.pcie.replay",
         0,
@@ -343,14 +315,14 @@ const EXPECTED: &[(&str, &str, usize, f64, &[&str])] = &[
         "hw.gpu.temperature.margin.limit",
         1,
         1.0,
-        &["shutdown"],
+        &["high.emergency"],
     ),
     (
         "nvmlDeviceGetFieldValues.194.0",
         "hw.gpu.temperature.margin.limit",
         1,
         1.0,
-        &["slowdown"],
+        &["high.critical"],
     ),
     (
         "nvmlDeviceGetFieldValues.164.0",
@@ -488,7 +460,12 @@ fn each_value_is_what_the_state_says() {
     let mut compared = 0;
     for (gpu, address) in [FIRST, SECOND].into_iter().enumerate() {
         for (key, metric, place, factor, more) in EXPECTED {
-            let mut labels = vec![address];
+            let chip = format!("{address}/gpu");
+            let mut labels = match *metric {
+                // as the limits of every sensor
+                "hw.gpu.temperature.margin.limit" => vec![&*chip, "GPU", address],
+                _ => vec![address],
+            };
             labels.extend(*more);
             let values: Vec<f64> = runs
                 .iter()
