@@ -2,7 +2,8 @@
 
 use glasshouse_core::collector::SampleWriter;
 use glasshouse_core::failure::{CollectError, FailureReason};
-use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
+use glasshouse_core::metric::{LabelDefinition, MetricDefinition, ValueType};
+pub(crate) use glasshouse_core::metric::{counter, state};
 use glasshouse_core::sample::Value;
 use glasshouse_sysfs::{SysRoot, malformed, optional, stable_device};
 
@@ -17,44 +18,6 @@ pub(crate) const HARDWARE_NAME: LabelDefinition = LabelDefinition {
     key: "hw.name",
     help: "What the kernel calls the part, e.g. `nvme0`, `sda`, `mlx5_0`.",
 };
-
-/// A counter of whole things, for operators.
-pub(crate) const fn counter(
-    name: &'static str,
-    unit: &'static str,
-    help: &'static str,
-    is_not: &'static str,
-    labels: &'static [LabelDefinition],
-    source: &'static str,
-) -> MetricDefinition {
-    MetricDefinition {
-        name,
-        unit,
-        kind: MetricKind::Counter,
-        value: ValueType::U64,
-        help,
-        is_not,
-        labels,
-        source,
-        audience: Audience::Operator,
-    }
-}
-
-/// A reading that is one of several words. The last of them stands for a word that is not known.
-pub(crate) const fn state(
-    name: &'static str,
-    states: &'static [&'static str],
-    help: &'static str,
-    is_not: &'static str,
-    labels: &'static [LabelDefinition],
-    source: &'static str,
-) -> MetricDefinition {
-    MetricDefinition {
-        kind: MetricKind::Gauge,
-        value: ValueType::State(states),
-        ..counter(name, "{state}", help, is_not, labels, source)
-    }
-}
 
 /// Writes a word as a state; one that is not in the list is the last state.
 pub(crate) fn write_state(

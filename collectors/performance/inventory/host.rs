@@ -60,11 +60,7 @@ const FILES: [(&str, &str, &str); 22] = [
         "sys/class/dmi/id/ec_firmware_release",
     ),
     ("bios", "hw.vendor", "sys/class/dmi/id/bios_vendor"),
-    (
-        "bios",
-        "hw.firmware_version",
-        "sys/class/dmi/id/bios_version",
-    ),
+    ("bios", "hw.bios_version", "sys/class/dmi/id/bios_version"),
     ("bios", "hw.firmware_date", "sys/class/dmi/id/bios_date"),
     ("cpu", "host.cpu.smt", "sys/devices/system/cpu/smt/control"),
     (

@@ -14,6 +14,7 @@ mod settings;
 use glasshouse_core::collector::{Collector, CollectorSpec, Presence, SampleWriter};
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::CollectError;
+use glasshouse_core::hardware::facts;
 use glasshouse_core::options::Options;
 use glasshouse_sysfs::{Spec, SysRoot};
 
@@ -44,7 +45,7 @@ pub(super) const fn fact(
     FactDefinition { key, help, source }
 }
 
-static FACTS: [FactDefinition; 46] = [
+static FACTS: [FactDefinition; 47] = [
     fact(
         "host.name",
         "The name that the machine gives itself.",
@@ -105,19 +106,10 @@ static FACTS: [FactDefinition; 46] = [
         "When the kernel uses huge pages by itself.",
         "/sys/kernel/mm/transparent_hugepage/enabled",
     ),
-    fact(
-        "hw.vendor",
-        "Who made the part.",
-        "/sys/class/dmi/id, /sys/block/*/device/vendor",
-    ),
-    fact(
-        "hw.model",
-        "The maker's name of the part.",
-        "/sys/class/dmi/id, /sys/block/*/device/model",
-    ),
-    fact(
-        "hw.firmware_version",
-        "The version of the part's firmware.",
+    facts::vendor("/sys/class/dmi/id, /sys/block/*/device/vendor"),
+    facts::model("/sys/class/dmi/id, /sys/block/*/device/model"),
+    facts::bios_version("/sys/class/dmi/id/bios_version"),
+    facts::firmware_version(
         "/sys/class/dmi/id, /sys/block/*/device, /sys/class/{nvme,infiniband,scsi_host}",
     ),
     fact(
@@ -125,16 +117,8 @@ static FACTS: [FactDefinition; 46] = [
         "The date of the part's firmware, as its maker writes it.",
         "/sys/class/dmi/id/bios_date",
     ),
-    fact(
-        "hw.size",
-        "The capacity of the part, in bytes.",
-        "/sys/block/*/size",
-    ),
-    fact(
-        "hw.driver",
-        "The kernel driver of the part.",
-        "/sys/class/net/*/device/driver",
-    ),
+    facts::size("/sys/block/*/size"),
+    facts::driver("/sys/class/net/*/device/driver"),
     fact(
         "disk.rotational",
         "Whether the disk turns (1) or not (0).",
@@ -185,11 +169,7 @@ static FACTS: [FactDefinition; 46] = [
         "The stepping of the processors.",
         "/proc/cpuinfo, at the first run",
     ),
-    fact(
-        "host.cpu.microcode",
-        "The microcode that the package ran at the first run: one that is loaded later is told after a restart.",
-        "/proc/cpuinfo, at the first run",
-    ),
+    facts::microcode("/proc/cpuinfo, at the first run"),
     fact(
         "host.cpu.packages",
         "Packages (sockets) that are in use.",
@@ -245,11 +225,7 @@ static FACTS: [FactDefinition; 46] = [
         "NUMA nodes with processors in each package: more than one is sub-NUMA clustering.",
         "/sys/devices/system/node/node*/cpulist",
     ),
-    fact(
-        "hw.version",
-        "The maker's version of the part.",
-        "/sys/class/dmi/id",
-    ),
+    facts::version("/sys/class/dmi/id"),
     fact(
         "hw.family",
         "The maker's family of the part.",

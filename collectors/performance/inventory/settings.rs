@@ -3,6 +3,7 @@
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::CollectError;
+use glasshouse_core::hardware::facts;
 use glasshouse_core::options::Options;
 use glasshouse_sysfs::{ReadBuffer, Spec, SysRoot, malformed, optional};
 
@@ -35,11 +36,7 @@ static FACTS: [FactDefinition; 21] = [
         "Whether the processors have a flaw, and what the kernel does about it.",
         "/sys/devices/system/cpu/vulnerabilities/*",
     ),
-    fact(
-        "hw.driver.version",
-        "The version that a loaded driver gives itself.",
-        "/sys/module/*/version",
-    ),
+    facts::driver_version("/sys/module/*/version"),
     fact(
         "host.memory.hugepages",
         "Huge pages of a size that are set aside.",
@@ -320,7 +317,7 @@ impl Collector for Settings {
         }
         for driver in DRIVERS {
             let path = format!("sys/module/{driver}/version");
-            teller.tell_file(&format!("driver/{driver}"), "hw.driver.version", &path);
+            teller.tell_file(&format!("driver/{driver}"), "hw.driver_version", &path);
         }
         let flaws = format!("{CPU}/vulnerabilities");
         for name in list(&mut teller, &flaws) {

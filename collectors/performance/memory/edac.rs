@@ -6,6 +6,7 @@
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::CollectError;
+use glasshouse_core::hardware::{self, ERROR_TYPE, facts};
 use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
@@ -36,49 +37,13 @@ pub(super) const DIRECTORY: &str = "sys/devices/system/edac/mc";
 /// Runs between two looks for controllers and modules: five minutes at the default interval.
 const RUNS_BETWEEN_LOOKS: u32 = 10;
 
-const ERROR_TYPE: LabelDefinition = LabelDefinition {
-    key: "error.type",
-    help: "What kind of error, e.g. `corrected`, `uncorrected`.",
-};
-
 const CONTROLLER: LabelDefinition = LabelDefinition {
     key: "linux.edac.controller",
     help: "The kernel's name of the memory controller: `mc0`.",
 };
 
-/// `hw.errors` serves all kinds of parts; the same text stands wherever it is written.
-const PART: &[LabelDefinition] = &[
-    LabelDefinition {
-        key: "hw.id",
-        help: "A name that is unique on the machine and survives reboots.",
-    },
-    LabelDefinition {
-        key: "hw.name",
-        help: "What the part is called: its own label where it has one.",
-    },
-    LabelDefinition {
-        key: "hw.parent",
-        help: "The part that it belongs to.",
-    },
-    LabelDefinition {
-        key: "hw.type",
-        help: "What kind of part it is, e.g. `cpu`, `gpu`, `memory`, `network`, `physical_disk`.",
-    },
-    ERROR_TYPE,
-];
-
 static METRICS: [MetricDefinition; 3] = [
-    MetricDefinition {
-        name: "hw.errors",
-        unit: "{error}",
-        kind: MetricKind::Counter,
-        value: ValueType::U64,
-        help: "Errors that a part counted, by type.",
-        is_not: "Not since the part was made: what counts them may have been reset, loaded anew or booted.",
-        labels: PART,
-        source: "/sys/devices/system/edac/mc/mc*/{dimm,rank}*/dimm_{ce,ue}_count",
-        audience: Audience::Operator,
-    },
+    hardware::errors("/sys/devices/system/edac/mc/mc*/{dimm,rank}*/dimm_{ce,ue}_count"),
     MetricDefinition {
         name: "system.memory.linux.edac.errors",
         unit: "{error}",
@@ -134,11 +99,7 @@ pub(super) static FACTS: [FactDefinition; 5] = [
         help: "How errors of the module are found and corrected, e.g. `SECDED`.",
         source: "/sys/devices/system/edac/mc/mc*/{dimm,rank}*/dimm_edac_mode",
     },
-    FactDefinition {
-        key: "hw.memory.linux.mebibytes",
-        help: "How many MiB the module, or the rank, has.",
-        source: "/sys/devices/system/edac/mc/mc*/{dimm,rank}*/size",
-    },
+    facts::size("/sys/devices/system/edac/mc/mc*/{dimm,rank}*/size"),
 ];
 
 #[derive(Debug)]

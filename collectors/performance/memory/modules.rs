@@ -18,12 +18,14 @@ const CONTROLLER_COUNTERS: [(&str, &str, &str); 4] = [
     ("ue_noinfo_count", UNCORRECTED, "unattributed"),
 ];
 
+/// `size` is in MiB.
+const BYTES_PER_MEBIBYTE: u64 = 1 << 20;
+
 /// Files of a module that say what it is, and the fact of each.
-static MODULE_FACTS: [(&str, &FactDefinition); 4] = [
+static MODULE_FACTS: [(&str, &FactDefinition); 3] = [
     ("dimm_label", &FACTS[1]),
     ("dimm_mem_type", &FACTS[2]),
     ("dimm_edac_mode", &FACTS[3]),
-    ("size", &FACTS[4]),
 ];
 
 /// A memory controller.
@@ -137,10 +139,15 @@ impl Finder<'_> {
         let location = self.text(&format!("{at}/dimm_location"));
         let place = location.as_deref().and_then(place_of);
         let id = format!("{controller}/{}", place.as_deref().unwrap_or(name));
-        let facts: Vec<_> = MODULE_FACTS
+        let mut facts: Vec<_> = MODULE_FACTS
             .iter()
             .filter_map(|(file, fact)| Some((*fact, self.text(&format!("{at}/{file}"))?)))
             .collect();
+        let mebibytes = self.text(&format!("{at}/size"));
+        let mebibytes = mebibytes.and_then(|text| text.parse::<u64>().ok());
+        if let Some(bytes) = mebibytes.and_then(|size| size.checked_mul(BYTES_PER_MEBIBYTE)) {
+            facts.push((&FACTS[4], bytes.to_string()));
+        }
         let label = facts
             .iter()
             .find(|(fact, _)| std::ptr::eq(*fact, &raw const FACTS[1]))

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::{CollectError, FailureReason};
+use glasshouse_core::hardware::facts;
 use glasshouse_core::metric::{LabelDefinition, MetricDefinition, MetricKind};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
@@ -97,11 +98,7 @@ static DUPLEX: &MetricDefinition = &METRICS[2];
 static FEC: &MetricDefinition = &METRICS[3];
 
 static FACTS: [FactDefinition; 3] = [
-    FactDefinition {
-        key: "hw.firmware_version",
-        help: "The version of the part's firmware.",
-        source: "ioctl ETHTOOL_GDRVINFO",
-    },
+    facts::firmware_version("ioctl ETHTOOL_GDRVINFO"),
     FactDefinition {
         key: "network.interface.port",
         help: "What is plugged in: `fibre`, `direct attach copper`, `twisted pair`, `none`, `other`.",

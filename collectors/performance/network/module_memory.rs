@@ -6,16 +6,17 @@
 //! a reading would clear are not there.
 
 use super::ethtool::text;
+use glasshouse_core::hardware::LimitType;
 
 /// Where a quantity degrades and where it is in danger: high alarm, low alarm, high warning, low warning.
 pub(super) type Limits = [f64; 4];
 
 /// What the four limits are called.
-pub(super) const LIMIT_TYPES: [&str; 4] = [
-    "high.critical",
-    "low.critical",
-    "high.degraded",
-    "low.degraded",
+pub(super) const LIMIT_TYPES: [LimitType; 4] = [
+    LimitType::HighCritical,
+    LimitType::LowCritical,
+    LimitType::HighDegraded,
+    LimitType::LowDegraded,
 ];
 
 /// What a module says.

@@ -7,6 +7,7 @@
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::{CollectError, FailureReason};
+use glasshouse_core::hardware::LIMIT_TYPE;
 use glasshouse_core::metric::{LabelDefinition, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
@@ -51,10 +52,6 @@ pub(crate) static OPTICS: WorkerSpec = WorkerSpec {
 const LANE: LabelDefinition = LabelDefinition {
     key: "hw.network.lane",
     help: "The number of the lane, from 1.",
-};
-const LIMIT_TYPE: LabelDefinition = LabelDefinition {
-    key: "hw.limit_type",
-    help: "Which limit: `high.critical`, `low.critical`, `high.degraded`, `low.degraded`.",
 };
 const OF_MODULE: &[LabelDefinition] = &[INTERFACE, ID];
 const OF_LANE: &[LabelDefinition] = &[INTERFACE, ID, LANE];
@@ -297,7 +294,7 @@ fn write_readings(labels: &[&str; 2], module: &Module, out: &mut dyn SampleWrite
     for (metric, limits) in ALL.iter().skip(FIRST_LIMIT).zip(module.limits) {
         for (kind, limit) in LIMIT_TYPES.into_iter().zip(limits.unwrap_or_default()) {
             if limits.is_some() && limit.is_finite() {
-                out.sample(metric, &[name, id, kind], Value::F64(limit));
+                out.sample(metric, &[name, id, kind.word()], Value::F64(limit));
             }
         }
     }

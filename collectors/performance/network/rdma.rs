@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::{CollectError, FailureReason};
+use glasshouse_core::hardware::facts;
 use glasshouse_core::metric::{LabelDefinition, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
@@ -163,11 +164,7 @@ static FULL: &MetricDefinition = &METRICS[7];
 static CHARACTER_DEVICE: &MetricDefinition = &METRICS[8];
 
 static FACTS: [FactDefinition; 4] = [
-    FactDefinition {
-        key: "hw.firmware_version",
-        help: "The version of the part's firmware.",
-        source: "/sys/class/infiniband/*/fw_ver",
-    },
+    facts::firmware_version("/sys/class/infiniband/*/fw_ver"),
     FactDefinition {
         key: "rdma.board_id",
         help: "The maker's name of the board, which tells which firmware fits.",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::CollectError;
+use glasshouse_core::hardware::facts;
 use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
@@ -57,11 +58,7 @@ static FACTS: [FactDefinition; 5] = [
         help: "The revision that the maker gave the device.",
         source: "/sys/bus/pci/devices/*/revision",
     },
-    FactDefinition {
-        key: "hw.driver",
-        help: "The kernel driver of the part; `none` where no driver took it, `vfio-pci` where it is lent to a guest.",
-        source: "/sys/bus/pci/devices/*/driver",
-    },
+    facts::driver("/sys/bus/pci/devices/*/driver"),
     FactDefinition {
         key: "pci.inventory.hash",
         help: "A number that changes when a device comes, goes or moves.",

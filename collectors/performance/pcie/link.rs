@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::failure::CollectError;
+use glasshouse_core::hardware::PCIE_SEVERITY as SEVERITY;
 use glasshouse_core::metric::{LabelDefinition, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
@@ -32,10 +33,6 @@ pub(crate) static PCIE: Spec = Spec {
     },
 };
 
-const SEVERITY: LabelDefinition = LabelDefinition {
-    key: "hw.pcie.severity",
-    help: "One of `correctable`, `nonfatal`, `fatal`.",
-};
 const CAUSE: LabelDefinition = LabelDefinition {
     key: "hw.pcie.cause",
     help: "The kernel's name of the error, e.g. `BadTLP`, `CmpltTO`, `Timeout`.",

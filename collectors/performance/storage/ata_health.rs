@@ -7,14 +7,15 @@ use std::collections::BTreeSet;
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::failure::{CollectError, FailureReason};
+use glasshouse_core::hardware;
 use glasshouse_core::metric::{LabelDefinition, MetricDefinition, MetricKind};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
 use glasshouse_core::worker::Worker;
-use glasshouse_sysfs::{DeviceRequest, Spec, SysRoot, WorkerSpec, malformed, ratio};
+use glasshouse_sysfs::{DeviceRequest, Spec, SysRoot, WorkerSpec, malformed};
 
 use super::ata_smart::{Attribute, KNOWN, attributes, failing, life_left, temperature, thresholds};
-use super::drive_labels::{ENDURANCE, NEEDS, TEMPERATURE, has_hwmon};
+use super::drive_labels::{NEEDS, has_hwmon, remaining};
 use crate::parts::{
     HARDWARE_ID, HARDWARE_NAME, counter, hardware_id, names, noted, state, write_state,
 };
@@ -84,13 +85,13 @@ static METRICS: [MetricDefinition; 5] = [
         &[HARDWARE_ID, HARDWARE_NAME, ATTRIBUTE, KIND],
         SOURCE,
     ),
-    ENDURANCE,
-    TEMPERATURE,
+    hardware::endurance(SOURCE),
+    hardware::temperature(SOURCE),
 ];
 static RAW: &MetricDefinition = &METRICS[0];
 static NORMALIZED: &MetricDefinition = &METRICS[1];
 static FAILING: &MetricDefinition = &METRICS[2];
-static USED: &MetricDefinition = &METRICS[3];
+static ENDURANCE: &MetricDefinition = &METRICS[3];
 static HEAT: &MetricDefinition = &METRICS[4];
 
 #[derive(Debug)]
@@ -168,9 +169,9 @@ impl AtaHealth {
         let model = format!("{DIRECTORY}/{name}/device/model");
         let model = noted(self.root.read_optional_trimmed(&model), out);
         if let Some(left) = model.and_then(|model| life_left(&model, &data)) {
-            const PERCENT: u32 = 100;
-            let used = ratio(u64::from(100_u8.saturating_sub(left)), PERCENT);
-            out.sample(USED, &[&id, name, "used"], Value::F64(used));
+            let left = remaining(100_u8.saturating_sub(left));
+            let labels = [&*id, name, &*id, "remaining"];
+            out.sample(ENDURANCE, &labels, Value::F64(left));
         }
         let hwmon = format!("{DIRECTORY}/{name}/device/hwmon");
         if !has_hwmon(&self.root, &[hwmon])

@@ -5,6 +5,7 @@
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::CollectError;
+use glasshouse_core::hardware::facts;
 use glasshouse_core::metric::MetricDefinition;
 use glasshouse_core::options::Options;
 use glasshouse_sysfs::{Spec, SysRoot};
@@ -44,16 +45,8 @@ static METRICS: [MetricDefinition; 1] = [state(
 static STATE: &MetricDefinition = &METRICS[0];
 
 static FACTS: [FactDefinition; 4] = [
-    FactDefinition {
-        key: "hw.model",
-        help: "The maker's name of the part.",
-        source: "/sys/class/nvme/*/model",
-    },
-    FactDefinition {
-        key: "hw.firmware_version",
-        help: "The version of the part's firmware.",
-        source: "/sys/class/nvme/*/firmware_rev",
-    },
+    facts::model("/sys/class/nvme/*/model"),
+    facts::firmware_version("/sys/class/nvme/*/firmware_rev"),
     FactDefinition {
         key: "nvme.transport",
         help: "How the controller is attached: `pcie`, `rdma`, `tcp`, `fc`, `loop`.",

@@ -5,13 +5,14 @@
 
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::failure::{CollectError, FailureReason};
+use glasshouse_core::hardware;
 use glasshouse_core::metric::{LabelDefinition, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
 use glasshouse_core::worker::Worker;
 use glasshouse_sysfs::{DeviceRequest, Spec, SysRoot, WorkerSpec, malformed, ratio};
 
-use super::drive_labels::{DRIVE, ENDURANCE, NEEDS, TEMPERATURE, has_hwmon};
+use super::drive_labels::{DRIVE, NEEDS, has_hwmon, remaining};
 use super::nvme::DIRECTORY;
 use super::nvme_log::{HealthLog, LOG_BYTES};
 use crate::labels::DISK_DIRECTION;
@@ -73,7 +74,7 @@ const LEVELLED: &[LabelDefinition] = &[
     },
 ];
 
-static METRICS: [MetricDefinition; 17] = [
+static METRICS: [MetricDefinition; 18] = [
     state(
         "hw.physical_disk.nvme.warning",
         &["no", "yes", "unknown"],
@@ -90,12 +91,12 @@ static METRICS: [MetricDefinition; 17] = [
         SOURCE,
     ),
     share(
-        "hw.physical_disk.nvme.spare.share",
+        "hw.physical_disk.nvme.spare.ratio",
         "Spare blocks that are left, as a share of those at first.",
         "Not room for data: it replaces blocks that fail.",
     ),
     share(
-        "hw.physical_disk.nvme.spare.limit.share",
+        "hw.physical_disk.nvme.spare.limit.ratio",
         "The share of spare blocks at which the drive warns.",
         "Not a reading: the maker fixed it.",
     ),
@@ -179,8 +180,13 @@ static METRICS: [MetricDefinition; 17] = [
         LEVELLED,
         SOURCE,
     ),
-    ENDURANCE,
-    TEMPERATURE,
+    hardware::endurance(SOURCE),
+    hardware::temperature(SOURCE),
+    share(
+        "hw.physical_disk.nvme.used.ratio",
+        "Rated life that the drive has used, by its own measure; beyond 1 where it outlives that.",
+        "Not how full the drive is.",
+    ),
 ];
 static WARNING: &MetricDefinition = &METRICS[0];
 static SPARE: &MetricDefinition = &METRICS[1];
@@ -192,8 +198,9 @@ static NUMBERS: &[MetricDefinition] = &METRICS;
 const FIRST_NUMBER: usize = 5;
 static THROTTLE_COUNT: &MetricDefinition = &METRICS[13];
 static THROTTLE_TIME: &MetricDefinition = &METRICS[14];
-static USED: &MetricDefinition = &METRICS[15];
+static ENDURANCE: &MetricDefinition = &METRICS[15];
 static HEAT: &MetricDefinition = &METRICS[16];
+static USED: &MetricDefinition = &METRICS[17];
 
 const SECONDS_PER_MINUTE: u128 = 60;
 const SECONDS_PER_HOUR: u128 = 3600;
@@ -290,7 +297,10 @@ impl Drive<'_> {
             out.sample(metric, &labels, Value::F64(share));
         }
         let used = ratio(u64::from(log.percentage_used), PERCENT);
-        out.sample(USED, &[self.id, self.name, "used"], Value::F64(used));
+        out.sample(USED, &labels, Value::F64(used));
+        let left = remaining(log.percentage_used);
+        let parts = [self.id, self.name, self.id, "remaining"];
+        out.sample(ENDURANCE, &parts, Value::F64(left));
         for (n, direction) in ["read", "write"].into_iter().enumerate() {
             let labels = [self.id, self.name, direction];
             let of = |pair: [u128; 2]| pair.get(n).copied().unwrap_or_default();

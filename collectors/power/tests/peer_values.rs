@@ -384,6 +384,15 @@ fn thermal(sample: &PeerSample) -> Meaning {
     }
 }
 
+/// What a battery holds today, and held when it was new.
+fn capacity_word(name: &str) -> &'static str {
+    if name.ends_with("_design") {
+        "rated.max"
+    } else {
+        "max"
+    }
+}
+
 fn power_supply(sample: &PeerSample, name: &str) -> Meaning {
     let supply = sample.label("power_supply");
     if supply.starts_with("hidpp") || supply.starts_with("ucsi") {
@@ -402,12 +411,12 @@ fn power_supply(sample: &PeerSample, name: &str) -> Meaning {
         "temp_celsius" => Meaning::Ours("hw.temperature", vec![id], 1.0),
         "energy_watthour" => Meaning::Ours("hw.battery.energy", vec![id], 3600.0),
         "energy_full" | "energy_full_design" => {
-            let word = limit(name.trim_start_matches("energy_"));
+            let word = limit(capacity_word(name));
             Meaning::Ours("hw.battery.energy.limit", vec![id, word], 3600.0)
         }
         "charge_ampere" => Meaning::Ours("hw.battery.electric_charge", vec![id], 3600.0),
         "charge_full" | "charge_full_design" => {
-            let word = limit(name.trim_start_matches("charge_"));
+            let word = limit(capacity_word(name));
             Meaning::Ours("hw.battery.electric_charge.limit", vec![id, word], 3600.0)
         }
         "time_to_empty_seconds" => Meaning::Ours("hw.battery.time_left", vec![id], 1.0),

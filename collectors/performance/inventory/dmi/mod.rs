@@ -8,6 +8,7 @@ mod smbios;
 use glasshouse_core::collector::{Collector, Presence, SampleWriter};
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::CollectError;
+use glasshouse_core::hardware::facts;
 use glasshouse_core::options::Options;
 use glasshouse_sysfs::{ReadBuffer, Spec, SysRoot, malformed, presence, unique_names};
 
@@ -38,22 +39,10 @@ const TABLE: &str = "sys/firmware/dmi/tables/DMI";
 const MOST_PARTS: usize = 1024;
 
 static FACTS: [FactDefinition; 20] = [
-    fact("hw.vendor", "Who made the part.", "SMBIOS types 4, 17"),
-    fact(
-        "hw.model",
-        "The maker's name of the part.",
-        "SMBIOS types 4, 17",
-    ),
-    fact(
-        "hw.firmware_version",
-        "The version of the part's firmware.",
-        "SMBIOS type 17",
-    ),
-    fact(
-        "hw.size",
-        "The capacity of the part, in bytes.",
-        "SMBIOS type 17",
-    ),
+    facts::vendor("SMBIOS types 4, 17"),
+    facts::model("SMBIOS types 4, 17"),
+    facts::firmware_version("SMBIOS type 17"),
+    facts::size("SMBIOS type 17"),
     fact(
         "hw.memory.type",
         "The kind of memory, e.g. DDR5.",

@@ -444,7 +444,8 @@ fn power_supply(sample: &PeerSample) -> Option<Meaning> {
         "time_to_empty_seconds" => one("hw.battery.time_left", &[id]),
         "energy_watthour" => scaled("hw.battery.energy", &[id], 3600.0),
         name @ ("energy_full" | "energy_full_design") => {
-            let limit = name.trim_start_matches("energy_");
+            let is_new = name.ends_with("_design");
+            let limit = if is_new { "rated.max" } else { "max" };
             scaled(
                 "hw.battery.energy.limit",
                 &[id, ("hw.limit_type", limit)],
