@@ -26,6 +26,7 @@ pub(crate) mod request;
 mod scrub;
 mod service;
 mod settings;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod timing;
@@ -150,10 +151,8 @@ impl Collector for Redfish {
             return Ok(Presence::Present);
         };
         service.wake(self.timing.run);
+        shares::write(service.bmcs(), out, Instant::now(), self.timing.patience);
         for bmc in service.bmcs() {
-            let now = Instant::now();
-            bmc.published()
-                .write(bmc.name(), out, now, self.timing.patience);
             let outcomes = bmc.outcomes();
             if let Some(slowest) = outcomes.slowest {
                 let slowest = Value::F64(slowest.as_secs_f64());

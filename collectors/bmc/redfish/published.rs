@@ -17,12 +17,10 @@ use glasshouse_core::text::Untrusted;
 
 use super::harvest::{Reading, Twin};
 use super::path::ResourcePath;
+use super::shares::Quota;
 
-/// The most series of one BMC; the largest trees have about three thousand.
-const MOST_SERIES: usize = 16_384;
-
-/// Log entries that wait for the next run; more are dropped, oldest first, and counted as a failure.
-const MOST_ENTRIES: usize = 8192;
+/// Conditions of one BMC that are kept; the worst of them are stated where not all can be.
+const MOST_CONDITIONS: usize = 1024;
 
 /// Failures that wait for the next run; one that holds comes again.
 const MOST_FAILURES: usize = 32;
@@ -63,7 +61,11 @@ pub(crate) struct Published {
     series: BTreeMap<ResourcePath, BTreeMap<SeriesKey, Series>>,
     /// Who says a series, by its hash: two resources must not say the same.
     owners: BTreeMap<u64, ResourcePath>,
+    /// Bytes of the labels of all series.
+    label_bytes: usize,
     facts: BTreeMap<(String, &'static str), (&'static FactDefinition, String, ResourcePath)>,
+    /// Bytes of all facts, as they are sent.
+    fact_bytes: usize,
     facts_said_at: Option<Instant>,
     facts_changed: bool,
     entries: VecDeque<LogEntry>,
@@ -72,6 +74,23 @@ pub(crate) struct Published {
     conditions: BTreeMap<ResourcePath, Vec<Condition>>,
     replaced_by: BTreeMap<ResourcePath, BTreeSet<Arc<str>>>,
     health: Health,
+    quota: Quota,
+    refused: Refused,
+}
+
+/// What the BMC said beyond its share since that was told last.
+#[derive(Debug, Default)]
+struct Refused {
+    count: u64,
+    /// The first of it: what, and by which resource.
+    first: Option<(&'static str, ResourcePath)>,
+}
+
+impl Refused {
+    fn take(&mut self, what: &'static str, from: &ResourcePath) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| (what, from.clone()));
+    }
 }
 
 /// How the BMC itself does.
@@ -138,6 +157,16 @@ impl Series {
     }
 }
 
+fn bytes_of(key: &SeriesKey) -> usize {
+    let labels = key.1.iter().map(|label| label.len() + 2);
+    key.0.len() + labels.sum::<usize>()
+}
+
+/// As the recorder counts: three texts, each with two bytes of length.
+fn fact_bytes(component: &str, key: &str, value: &str) -> usize {
+    component.len() + key.len() + value.len() + 6
+}
+
 fn hash_of(key: &SeriesKey) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
@@ -145,6 +174,14 @@ fn hash_of(key: &SeriesKey) -> u64 {
 }
 
 impl Published {
+    /// Of a BMC that may say so much.
+    pub(crate) fn new(quota: Quota) -> Self {
+        Self {
+            quota,
+            ..Self::default()
+        }
+    }
+
     /// How the BMC does, to be changed.
     pub(crate) const fn health(&mut self) -> &mut Health {
         &mut self.health
@@ -221,8 +258,14 @@ impl Published {
                     all.remove(&key);
                 }
             }
-            None if self.owners.len() >= MOST_SERIES => return,
-            None => {}
+            None => {
+                let bytes = self.label_bytes + bytes_of(&key);
+                if self.owners.len() >= self.quota.series || bytes > self.quota.label_bytes {
+                    self.refused.take(metric.name, from);
+                    return;
+                }
+                self.label_bytes = bytes;
+            }
         }
         self.owners.insert(hash, from.clone());
         let old_at = now + period * PERIODS_UNTIL_ABSENT;
@@ -277,30 +320,42 @@ impl Published {
         facts: Vec<(&'static FactDefinition, String, String)>,
     ) {
         for (definition, component, value) in facts {
+            let bytes = fact_bytes(&component, definition.key, &value);
             let key = (component, definition.key);
-            let changed = self
-                .facts
-                .get(&key)
-                .is_none_or(|(_, known, _)| *known != value);
-            if changed && (self.facts.len() < MOST_SERIES || self.facts.contains_key(&key)) {
-                self.facts.insert(key, (definition, value, from.clone()));
-                self.facts_changed = true;
+            let known = self.facts.get(&key).map(|(_, known, _)| known);
+            if known.is_some_and(|known| *known == value) {
+                continue;
             }
+            let freed = known.map_or(0, |known| fact_bytes(&key.0, key.1, known));
+            let all = self.fact_bytes - freed + bytes;
+            let too_many = known.is_none() && self.facts.len() >= self.quota.facts;
+            if too_many || all > self.quota.fact_bytes {
+                self.refused.take(definition.key, from);
+                continue;
+            }
+            self.fact_bytes = all;
+            self.facts.insert(key, (definition, value, from.clone()));
+            self.facts_changed = true;
         }
     }
 
     /// Takes what a resource says is wrong.
     pub(crate) fn take_conditions(&mut self, from: &ResourcePath, conditions: Vec<Condition>) {
+        self.conditions.remove(from);
         if conditions.is_empty() {
-            self.conditions.remove(from);
-        } else {
-            self.conditions.insert(from.clone(), conditions);
+            return;
         }
+        let room = MOST_CONDITIONS.saturating_sub(self.stated());
+        if conditions.len() > room {
+            self.refused.take("condition", from);
+        }
+        let kept = conditions.into_iter().take(room).collect();
+        self.conditions.insert(from.clone(), kept);
     }
 
     /// Takes an entry of a log.
     pub(crate) fn take_entry(&mut self, entry: LogEntry) {
-        if self.entries.len() >= MOST_ENTRIES {
+        if self.entries.len() >= self.quota.waiting {
             self.entries.pop_front();
             self.entries_lost += 1;
         }
@@ -319,12 +374,53 @@ impl Published {
         for series in self.series.entry(from.clone()).or_default().values_mut() {
             series.gone = true;
         }
-        self.facts.retain(|_, (_, _, said_by)| said_by != from);
+        let freed = &mut self.fact_bytes;
+        self.facts.retain(|(component, key), (_, value, said_by)| {
+            let kept = said_by != from;
+            if !kept {
+                *freed -= fact_bytes(component, key, value);
+            }
+            kept
+        });
         self.conditions.remove(from);
         self.replaced_by.remove(from);
     }
 
-    /// Writes what is new, what has become old, and what is wrong.
+    /// Log entries that wait to be written.
+    pub(crate) fn waiting(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Writes the oldest entries that wait; the others wait for the next run.
+    pub(crate) fn write_entries(&mut self, most: usize, out: &mut dyn SampleWriter) {
+        for entry in self.entries.drain(..most.min(self.entries.len())) {
+            out.log(entry);
+        }
+    }
+
+    /// Conditions of its parts.
+    pub(crate) fn stated(&self) -> usize {
+        self.conditions.values().map(Vec::len).sum()
+    }
+
+    /// Writes the conditions of its parts, the worst first.
+    pub(crate) fn write_conditions(&mut self, most: usize, out: &mut dyn SampleWriter) {
+        let mut all: Vec<(&ResourcePath, &Condition)> = self
+            .conditions
+            .iter()
+            .flat_map(|(from, all)| all.iter().map(move |condition| (from, condition)))
+            .collect();
+        all.sort_by_key(|(_, condition)| std::cmp::Reverse(condition.severity));
+        for (place, (from, condition)) in all.into_iter().enumerate() {
+            if place < most {
+                out.condition(condition.clone());
+            } else {
+                self.refused.take("condition", from);
+            }
+        }
+    }
+
+    /// Writes what is new, and what has become old.
     pub(crate) fn write(
         &mut self,
         bmc: &str,
@@ -341,9 +437,6 @@ impl Published {
                 out.fact(definition, component, value);
             }
         }
-        for entry in self.entries.drain(..) {
-            out.log(entry);
-        }
         if self.entries_lost > 0 {
             let detail = format!(
                 "{} log entries came faster than they were taken",
@@ -357,22 +450,38 @@ impl Published {
                 detail,
             });
         }
+        self.write_refused(bmc, out);
         for error in self.failures.drain(..) {
             out.failure(error);
         }
-        for condition in self.conditions.values().flatten() {
-            out.condition(condition.clone());
-        }
-        self.write_conditions(bmc, out, unresponsive);
+    }
+
+    /// What had no room.
+    fn write_refused(&mut self, bmc: &str, out: &mut dyn SampleWriter) {
+        let refused = std::mem::take(&mut self.refused);
+        let Some((what, from)) = refused.first else {
+            return;
+        };
+        out.failure(CollectError {
+            path: format!("/bmc/{bmc}/{}", from.as_str().trim_start_matches('/')).into(),
+            line: None,
+            reason: FailureReason::Unsupported,
+            detail: format!(
+                "the BMC says more than its share: {} refused, `{what}` of this resource first",
+                refused.count
+            ),
+        });
     }
 
     fn write_series(&mut self, out: &mut dyn SampleWriter, now: Instant, unresponsive: bool) {
         let owners = &mut self.owners;
+        let bytes = &mut self.label_bytes;
         self.series.retain(|_, all| {
             all.retain(|key, series| {
                 let kept = series.write(&key.1, out, now, unresponsive);
                 if !kept {
                     owners.remove(&hash_of(key));
+                    *bytes = bytes.saturating_sub(bytes_of(key));
                 }
                 kept
             });
@@ -380,13 +489,17 @@ impl Published {
         });
     }
 
-    fn write_conditions(
+    /// States how the BMC itself does; says how many conditions that were.
+    pub(crate) fn write_health(
         &self,
         bmc: &str,
         out: &mut dyn SampleWriter,
-        unresponsive: Option<String>,
-    ) {
+        now: Instant,
+        patience: Duration,
+    ) -> usize {
+        let mut stated = 0;
         let mut say = |cause: &str, severity, detail: &str| {
+            stated += 1;
             out.condition(Condition {
                 cause: cause.to_owned(),
                 severity,
@@ -394,7 +507,7 @@ impl Published {
                 detail: Untrusted::new(detail),
             });
         };
-        if let Some(detail) = unresponsive {
+        if let Some(detail) = self.health.unresponsive(now, patience) {
             say("bmc.unresponsive", Severity::Critical, &detail);
         }
         if self.health.denied {
@@ -405,5 +518,117 @@ impl Published {
             let detail = "insecure_tls is on: any certificate is believed";
             say("bmc.tls_unverified", Severity::Warning, detail);
         }
+        stated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glasshouse_core::log::LogSource;
+    use glasshouse_sysfs::compliance::Recording;
+
+    use super::super::definitions as is;
+    use super::*;
+
+    fn path(text: &str) -> ResourcePath {
+        ResourcePath::parse(&format!("/redfish/v1/Chassis/{text}")).unwrap()
+    }
+
+    fn readings(count: usize) -> Vec<Reading> {
+        let reading = |n: usize| Reading {
+            metric: is::TELEMETRY,
+            labels: Box::new(["r1".into(), n.to_string().into(), "".into()]),
+            value: Ok(Value::F64(1.0)),
+            twin: Twin::None,
+        };
+        (0..count).map(reading).collect()
+    }
+
+    fn condition(n: usize, severity: Severity) -> Condition {
+        Condition {
+            cause: "cooling.leak".to_owned(),
+            severity,
+            component: Untrusted::new(&n.to_string()),
+            detail: Untrusted::new("wet"),
+        }
+    }
+
+    fn entry(n: usize) -> LogEntry {
+        LogEntry {
+            source: LogSource::Redfish,
+            origin: Untrusted::new("bmc/r1"),
+            id: Untrusted::new(&n.to_string()),
+            at: None,
+            severity: Severity::Info,
+            code: Untrusted::default(),
+            component: Untrusted::default(),
+            text: Untrusted::default(),
+            raw: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn one_of_many_has_its_share_of_series_and_facts_and_what_is_refused_is_told() {
+        let (now, minute) = (Instant::now(), Duration::from_mins(1));
+        let quota = Quota::one_of(8);
+        let mut published = Published::new(quota);
+        published.take(&path("1"), readings(9000), minute, true, now);
+        let facts = (0..3000).map(|n| (is::MODEL, format!("bmc/r1/{n}"), "x".repeat(512)));
+        published.take_facts(&path("2"), facts.collect());
+        let mut out = Recording::empty();
+        published.write("r1", &mut out, now, minute);
+        assert_eq!(out.samples.len(), quota.series);
+        let bytes = |out: &Recording| -> usize {
+            let all = out.facts.iter();
+            all.map(|(fact, component, value)| fact_bytes(component, fact.key, value))
+                .sum()
+        };
+        assert!(bytes(&out) <= quota.fact_bytes && bytes(&out) > quota.fact_bytes / 2);
+        assert_eq!(out.failures.len(), 1);
+        let said = out.failures[0].to_string();
+        assert!(
+            said.contains("Chassis/1") && said.contains("hw.telemetry.value"),
+            "{said}"
+        );
+        // what is gone makes room again
+        published.lose(&path("1"));
+        published.lose(&path("2"));
+        published.write("r1", &mut Recording::empty(), now, minute);
+        assert_eq!((published.label_bytes, published.fact_bytes), (0, 0));
+        published.take(&path("3"), readings(10), minute, true, now);
+        let mut out = Recording::empty();
+        published.write("r1", &mut out, now, minute);
+        assert_eq!((out.samples.len(), out.failures.len()), (10, 0));
+    }
+
+    #[test]
+    fn the_worst_conditions_are_stated_and_the_rest_is_counted() {
+        let mut published = Published::default();
+        let warnings = (0..50).map(|n| condition(n, Severity::Warning)).collect();
+        published.take_conditions(&path("1"), warnings);
+        published.take_conditions(&path("2"), vec![condition(99, Severity::Critical)]);
+        let mut out = Recording::empty();
+        published.write_conditions(5, &mut out);
+        assert_eq!(out.conditions.len(), 5);
+        assert_eq!(out.conditions[0].component.raw(), "99");
+        assert_eq!(published.refused.count, 46);
+        let all = (0..5000).map(|n| condition(n, Severity::Info)).collect();
+        published.take_conditions(&path("1"), all);
+        assert_eq!(published.stated(), MOST_CONDITIONS);
+    }
+
+    #[test]
+    fn entries_that_are_not_taken_wait_for_the_next_run() {
+        let mut published = Published::default();
+        (0..5000).for_each(|n| published.take_entry(entry(n)));
+        let mut said = Vec::new();
+        for most in [4096, 500, 4096] {
+            let mut out = Recording::empty();
+            published.write_entries(most, &mut out);
+            said.extend(out.entries.iter().map(|entry| entry.id.raw().to_owned()));
+        }
+        let wanted: Vec<String> = (0..5000).map(|n: usize| n.to_string()).collect();
+        assert_eq!(said, wanted);
+        assert_eq!((published.waiting(), published.entries_lost), (0, 0));
     }
 }

@@ -12,6 +12,7 @@ use super::poller::Poller;
 use super::published::Published;
 use super::reader::Reader;
 use super::settings::{Settings, Trust};
+use super::shares::Quota;
 use super::timing::Timing;
 
 /// Threads for names that have to be resolved: one that hangs must not hold all others.
@@ -88,8 +89,9 @@ impl Service {
         });
         let mut bmcs = Vec::new();
         let mut pollers = Vec::new();
+        let quota = Quota::one_of(watched.len());
         for one in watched {
-            let published = Arc::new(Mutex::new(Published::default()));
+            let published = Arc::new(Mutex::new(Published::new(quota)));
             let shared = Arc::clone(&published);
             let reader = Reader(Arc::clone(&one.client));
             if one.settings.trust == Trust::Anybody {
