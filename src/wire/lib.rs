@@ -36,6 +36,7 @@ mod message;
 mod notice;
 mod proto;
 mod reader;
+mod scan;
 
 pub use batch::BatchEncoder;
 pub use error::WireError;

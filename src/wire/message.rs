@@ -26,6 +26,7 @@ use crate::bounds::{
 use crate::error::WireError;
 use crate::notice::{conditions_in, conditions_out, log_in, log_out};
 use crate::proto::{self, Kind};
+use crate::scan::lists_are_short;
 
 /// The most samples of one batch: what one collector may have series.
 pub const MOST_SAMPLES: usize = 8192;
@@ -39,7 +40,7 @@ pub const MOST_COLLECTORS: usize = 256;
 /// Longest sentence of help.
 const MOST_HELP: usize = 1024;
 /// Most states of one metric.
-const MOST_STATES: usize = 256;
+pub(crate) const MOST_STATES: usize = 256;
 
 /// One sample of a batch: number of the series, value (`None` exactly where absent), quality.
 pub type SampleRow = (u32, Option<Value>, Quality);
@@ -151,6 +152,7 @@ impl Message {
     /// # Errors
     /// [`WireError`] where it is none that this version understands, or out of bounds.
     pub fn decode(payload: &[u8]) -> Result<Self, WireError> {
+        lists_are_short(payload)?;
         let envelope =
             proto::Envelope::decode(payload).map_err(|source| WireError::Protobuf { source })?;
         match envelope.kind.ok_or(WireError::UnknownMessage)? {
