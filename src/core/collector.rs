@@ -5,10 +5,10 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::condition::Condition;
+use crate::condition::{Condition, causes_of};
 use crate::fact::FactDefinition;
 use crate::failure::{CollectError, FailureReason};
-use crate::log::LogEntry;
+use crate::log::{LogEntry, LogSource, source_of};
 use crate::metric::MetricDefinition;
 use crate::options::{OptionDefinition, Options};
 use crate::sample::Value;
@@ -57,6 +57,16 @@ pub trait CollectorSpec: Sync + fmt::Debug {
             Some(Worker::Ipmi | Worker::Bmc) => "bmc.unresponsive",
             Some(Worker::Privileged) | None => "collector.stalled",
         }
+    }
+
+    /// The causes that it states; others are refused and counted.
+    fn causes(&self) -> &'static [&'static str] {
+        causes_of(self.name())
+    }
+
+    /// The log that it reads; entries of another one are refused and counted.
+    fn log_source(&self) -> Option<LogSource> {
+        source_of(self.name())
     }
 
     /// Whether it is worth a worker: a look that cannot hang, at names below `root` and at the settings, never at a

@@ -67,10 +67,56 @@ pub const CAUSES: &[&str] = &[
     "probe.silent",
 ];
 
+/// What the driver of a GPU says of it.
+const OF_GPUS: &[&str] = &[
+    "gpu.driver_mismatch",
+    "gpu.driver_wedged",
+    "gpu.lost",
+    "gpu.reset_required",
+];
+
+/// The causes of [`CAUSES`] that each collector states of its source. Beside them, whoever watches a collector states that
+/// it gives no answer: [`hang_cause`](crate::collector::CollectorSpec::hang_cause) or `collector.stalled`.
+pub const STATED_BY: &[(&str, &[&str])] = &[
+    ("ipmi", &["bmc.unresponsive"]),
+    ("ipmi_lan", &["bmc.unresponsive"]),
+    ("nvidia_gpu", OF_GPUS),
+    ("nvidia_gpu_health", OF_GPUS),
+    ("processes", &["kernel.tasks_stuck"]),
+    (
+        "redfish",
+        &[
+            "bmc.login_refused",
+            "bmc.tls_unverified",
+            "bmc.unresponsive",
+            "cooling.leak",
+        ],
+    ),
+];
+
+/// The causes that a collector states, see [`STATED_BY`].
+#[must_use]
+pub fn causes_of(collector: &str) -> &'static [&'static str] {
+    let known = STATED_BY.iter().find(|(name, _)| *name == collector);
+    known.map_or(&[], |(_, causes)| causes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::finding::is_cause;
+
+    #[test]
+    fn every_cause_is_stated_by_somebody_and_nothing_else_is() {
+        let mut stated: Vec<&str> = STATED_BY
+            .iter()
+            .flat_map(|(_, causes)| causes.iter().copied())
+            .chain(["collector.stalled", "probe.silent"])
+            .collect();
+        stated.sort_unstable();
+        stated.dedup();
+        assert_eq!(stated, CAUSES);
+    }
 
     #[test]
     fn every_cause_is_a_code_and_stands_once_in_order() {

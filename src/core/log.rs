@@ -48,8 +48,25 @@ impl LogSource {
     }
 }
 
-/// One entry of a log. A collector may say an entry again after a restart; who keeps entries knows it by source,
-/// origin, id and raw bytes.
+/// Which log each collector reads; one that is not here has none. What a worker or the probe says is held to it, so that
+/// nobody who takes over the reader of one log writes entries of another.
+pub const READ_BY: &[(&str, LogSource)] = &[
+    ("ipmi", LogSource::Sel),
+    ("ipmi_lan", LogSource::Sel),
+    ("kernel_messages", LogSource::Kernel),
+    ("nvidia_gpu", LogSource::Gpu),
+    ("redfish", LogSource::Redfish),
+];
+
+/// The log that a collector reads, see [`READ_BY`].
+#[must_use]
+pub fn source_of(collector: &str) -> Option<LogSource> {
+    let known = READ_BY.iter().find(|(name, _)| *name == collector);
+    known.map(|(_, source)| *source)
+}
+
+/// One entry of a log. A collector may say an entry again after a restart; who keeps entries knows it by the
+/// collector, source, origin, id, time, code, text and raw bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
     /// Who wrote it.

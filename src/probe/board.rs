@@ -255,6 +255,12 @@ impl Slot {
         }
     }
 
+    /// Some of what its worker says was not taken.
+    pub(crate) fn refuse(&self, count: u64) {
+        let mut inner = self.lock();
+        inner.refused = inner.refused.saturating_add(count);
+    }
+
     /// Its worker ended or cannot be heard. What the worker said of a hang before says more.
     pub(crate) fn unheard(&self, reason: FailureReason, detail: &str) {
         let mut inner = self.lock();

@@ -249,15 +249,11 @@ impl Keeper {
                     Ok(Step::Frame(frame)) => {
                         heard = Instant::now();
                         pace.frames = pace.frames.saturating_add(1);
-                        if path.is_some() && run != Some(frame.run) {
-                            // whoever starts a worker apart has started it (again)
-                            self.relay.restart();
-                            self.count();
-                            run = Some(frame.run);
-                        }
-                        let taken = frame
-                            .message()
-                            .is_ok_and(|message| self.relay.take(message));
+                        let is_known = path.is_none() || self.knows(&mut run, frame.run);
+                        let taken = is_known
+                            && frame
+                                .message()
+                                .is_ok_and(|message| self.relay.take(message));
                         forbidden = forbidden.saturating_add(u32::from(!taken));
                     }
                     Ok(Step::Pending) => break None,
@@ -289,6 +285,20 @@ impl Keeper {
                 return Over::Stopped;
             }
         }
+    }
+
+    /// Whether a frame of a worker apart is of its run, or of a new one: whoever starts it has started it (again).
+    fn knows(&mut self, run: &mut Option<u64>, said: u64) -> bool {
+        if *run == Some(said) {
+            return true;
+        }
+        if run.is_some() && !self.relay.may_restart() {
+            return false;
+        }
+        self.relay.restart();
+        self.count();
+        *run = Some(said);
+        true
     }
 
     fn say_over(&self, over: &Over, how: &str, again: Duration) {

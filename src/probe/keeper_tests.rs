@@ -334,6 +334,20 @@ fn keeper(root: &Path) -> (Keeper, Arc<Slot>) {
     (keeper, slot)
 }
 
+#[test]
+fn a_run_that_changes_with_each_frame_is_refused() {
+    let (mut keeper, _) = keeper("/".as_ref());
+    let mut run = None;
+    let known = (0..1000).filter(|said| keeper.knows(&mut run, *said));
+    assert!(known.count() < 10);
+    let last = run.unwrap();
+    assert!(
+        keeper.knows(&mut run, last),
+        "the run that goes on is heard"
+    );
+    assert!(keeper.counts.lock().unwrap().starts < 10);
+}
+
 /// A process that the kernel does not let go for a while.
 struct Immortal {
     asked: u32,

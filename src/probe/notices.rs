@@ -12,7 +12,7 @@ use crate::board::Place;
 use crate::settings::REPEAT_PERIOD;
 
 /// The cause code of a hang of which nobody knows whose fault it is.
-const STALLED: &str = "collector.stalled";
+pub(crate) const STALLED: &str = "collector.stalled";
 
 /// What is wrong, and what of that was said.
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@ use glasshouse_core::text::Untrusted;
 use glasshouse_core::time::{Clock, Moment, SystemClock};
 
 use crate::board::{Place, Slot};
-use crate::recorder::{Ending, Recorder};
+use crate::recorder::{Ending, Recorder, Voice};
 use crate::series::{Numbers, Owner};
 use crate::settings::{Planned, Tempo};
 use crate::supervisor::{WORKER_STACK_BYTES, spawn};
@@ -118,7 +118,9 @@ impl Run {
             metrics: spec.metrics(),
             interval,
         };
-        let mut recorder = Recorder::new(owner, spec.facts(), numbers).watched_by(&run.slot);
+        let mut recorder = Recorder::new(owner, spec.facts(), numbers)
+            .with_voice(Voice::of(spec))
+            .watched_by(&run.slot);
         let (root, options) = (root.to_owned(), planned.options.clone());
         let (slot, at) = (Arc::clone(&run.slot), run.at);
         let (tell, result) = sync_channel(1);

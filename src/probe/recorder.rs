@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use glasshouse_core::collector::{Presence, SampleWriter};
+use glasshouse_core::collector::{CollectorSpec, Presence, SampleWriter};
 use glasshouse_core::condition::Condition;
 use glasshouse_core::fact::{Fact, FactDefinition};
 use glasshouse_core::failure::{CollectError, FailureReason};
-use glasshouse_core::log::LogEntry;
+use glasshouse_core::log::{LogEntry, LogSource};
 use glasshouse_core::metric::{MetricDefinition, ValueType};
 use glasshouse_core::reader::{CollectorState, SeriesInfo};
 use glasshouse_core::sample::{Quality, Value};
@@ -27,9 +27,6 @@ const MOST_DEFINITION_BYTES: usize = 64 * 1024;
 
 /// The most log entries of one run: the whole event log of a BMC, read for the first time.
 const MOST_LOG: usize = 4096;
-
-/// The longest cause code.
-const MOST_CAUSE: usize = 128;
 
 /// How a run of a collector ended.
 #[derive(Debug)]
@@ -53,10 +50,39 @@ pub(crate) struct Verdict {
     pub(crate) refused: u64,
 }
 
+/// What a collector may say beside values and facts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Voice {
+    causes: &'static [&'static str],
+    hang_cause: &'static str,
+    log_source: Option<LogSource>,
+}
+
+impl Voice {
+    pub(crate) fn of(spec: &dyn CollectorSpec) -> Self {
+        Self {
+            causes: spec.causes(),
+            hang_cause: spec.hang_cause(),
+            log_source: spec.log_source(),
+        }
+    }
+
+    /// Whether it may say that this is wrong.
+    pub(crate) fn may_state(&self, cause: &str) -> bool {
+        cause == self.hang_cause || self.causes.contains(&cause)
+    }
+
+    /// Whether it may say that this stands in a log.
+    pub(crate) fn may_log(&self, entry: &LogEntry) -> bool {
+        self.log_source == Some(entry.source)
+    }
+}
+
 /// Takes what a collector says in one run.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     owner: Owner,
+    voice: Voice,
     facts_declared: &'static [FactDefinition],
     table: SeriesTable,
     encoder: BatchEncoder,
@@ -80,6 +106,7 @@ impl Recorder {
     ) -> Self {
         Self {
             owner,
+            voice: Voice::default(),
             facts_declared,
             table: SeriesTable::new(owner, numbers),
             encoder: BatchEncoder::default(),
@@ -93,6 +120,12 @@ impl Recorder {
             log: Vec::new(),
             watched: None,
         }
+    }
+
+    /// The same, which takes conditions and log entries too.
+    pub(crate) const fn with_voice(mut self, voice: Voice) -> Self {
+        self.voice = voice;
+        self
     }
 
     /// The same, telling the slot which calls begin.
@@ -310,10 +343,8 @@ impl SampleWriter for Recorder {
     }
 
     fn condition(&mut self, condition: Condition) {
-        let cause = condition.cause.as_bytes();
-        let is_code = !cause.is_empty() && cause.iter().all(u8::is_ascii_graphic);
-        if !is_code || cause.len() > MOST_CAUSE {
-            self.refuse("the cause of the condition is no code");
+        if !self.voice.may_state(&condition.cause) {
+            self.refuse("the cause of the condition is not one of the collector's");
         } else if self.conditions.len() >= MOST_CONDITIONS {
             self.refuse("the collector has too many conditions");
         } else {
@@ -322,7 +353,9 @@ impl SampleWriter for Recorder {
     }
 
     fn log(&mut self, entry: LogEntry) {
-        if self.log.len() >= MOST_LOG {
+        if !self.voice.may_log(&entry) {
+            self.refuse("the log entry is not of the log that the collector reads");
+        } else if self.log.len() >= MOST_LOG {
             self.refuse("the collector has too many log entries in one run");
         } else {
             self.log.push(entry);

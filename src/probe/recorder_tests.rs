@@ -1,7 +1,10 @@
 use std::time::Duration;
 
+use glasshouse_core::condition::Severity;
+use glasshouse_core::text::Untrusted;
+
 use super::*;
-use crate::testing::{FACTS, METRICS, UNDECLARED, denied};
+use crate::testing::{ELSEWHERE, FACTS, METRICS, UNDECLARED, denied};
 
 fn recorder() -> Recorder {
     let owner = Owner {
@@ -25,6 +28,43 @@ fn messages(outgoing: &Outgoing) -> Vec<Message> {
     payloads
         .map(|payload| Message::decode(payload).unwrap())
         .collect()
+}
+
+/// What a collector may state and log is declared as its metrics are.
+#[test]
+fn conditions_and_entries_that_are_not_the_collectors_are_refused() {
+    let condition = |cause: &str| Condition {
+        cause: cause.to_owned(),
+        severity: Severity::Critical,
+        component: Untrusted::new("x"),
+        detail: Untrusted::default(),
+    };
+    let entry = |source| LogEntry {
+        source,
+        origin: Untrusted::new("kmsg"),
+        id: Untrusted::new("1"),
+        at: None,
+        severity: Severity::Critical,
+        code: Untrusted::new("xid.79"),
+        component: Untrusted::default(),
+        text: Untrusted::default(),
+        raw: Vec::new(),
+    };
+    for (mut out, taken) in [
+        (recorder(), 0),
+        (recorder().with_voice(Voice::of(&ELSEWHERE)), 1),
+    ] {
+        out.begin();
+        for cause in ["kernel.tasks_stuck", "probe.silent", "gpu.lost"] {
+            out.condition(condition(cause));
+        }
+        for source in [LogSource::Kernel, LogSource::Gpu] {
+            out.log(entry(source));
+        }
+        assert_eq!(out.take_conditions().len(), taken);
+        assert_eq!(out.take_log().len(), taken);
+        assert_eq!(out.refused(), 5 - 2 * u64::try_from(taken).unwrap());
+    }
 }
 
 #[test]

@@ -13,12 +13,13 @@ use glasshouse_core::log::LogEntry;
 use glasshouse_core::metric::MetricDefinition;
 use glasshouse_core::reader::{CollectorState, CollectorStatus};
 use glasshouse_core::sample::Quality;
-use glasshouse_core::time::{Clock, SystemClock};
+use glasshouse_core::time::{Clock, Moment, SystemClock};
 use glasshouse_wire::{Batch, Message, SeriesDefinition};
 
 use crate::board::Slot;
+use crate::notices::STALLED;
 use crate::queue::{Outgoing, Queue};
-use crate::recorder::{Recorder, Repeat, log_payloads};
+use crate::recorder::{Recorder, Repeat, Voice, log_payloads};
 use crate::series::{MOST_SERIES, Numbers, Owner};
 use crate::settings::Planned;
 
@@ -43,6 +44,18 @@ const LOG_BURST: f64 = 8192.0;
 /// … and so many a second from then on.
 const LOG_ENTRIES_A_SECOND: f64 = 16.0;
 
+/// So many lists of conditions that differ may come at once …
+const CONDITION_BURST: f64 = 8.0;
+
+/// … and so many a second from then on. One that comes too soon waits, and the next one takes its place.
+const CONDITION_CHANGES_A_SECOND: f64 = 0.2;
+
+/// A worker that is started by somebody else may begin anew so often at once …
+const RUN_BURST: f64 = 4.0;
+
+/// … and so often a second from then on: a service manager waits longer.
+const RUNS_A_SECOND: f64 = 4.0 / 60.0;
+
 /// What is counted of one worker.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct WorkerCounts {
@@ -56,7 +69,8 @@ pub(crate) struct Relay {
     collectors: Vec<Relayed>,
     queue: Arc<Queue>,
     log_allowance: Allowance,
-    /// Log entries that were too many.
+    run_allowance: Allowance,
+    /// Log entries that were too many, or not of the log that the collector reads.
     pub(crate) log_dropped: u64,
 }
 
@@ -71,6 +85,12 @@ struct Relayed {
     batches: u64,
     batch_allowance: Allowance,
     fact_allowance: Allowance,
+    voice: Voice,
+    condition_allowance: Allowance,
+    /// The conditions that were passed on last.
+    stated: Option<Vec<Condition>>,
+    /// The conditions that wait until there may be a change.
+    waiting: Option<Vec<Condition>>,
 }
 
 /// A series by the worker's number.
@@ -89,6 +109,7 @@ impl Relay {
             collectors: Vec::new(),
             queue: Arc::clone(queue),
             log_allowance: Allowance::new(LOG_BURST, LOG_ENTRIES_A_SECOND),
+            run_allowance: Allowance::new(RUN_BURST, RUNS_A_SECOND),
             log_dropped: 0,
         }
     }
@@ -109,12 +130,16 @@ impl Relay {
         let pace = BATCHES_AN_INTERVAL / interval.as_secs_f64().max(0.001);
         self.collectors.push(Relayed {
             recorder: Recorder::new(owner, planned.spec.facts(), numbers),
+            voice: Voice::of(planned.spec),
             planned,
             slot,
             series: HashMap::new(),
             batches: 0,
             batch_allowance: Allowance::new(BURST, pace),
             fact_allowance: Allowance::new(BURST, pace),
+            condition_allowance: Allowance::new(CONDITION_BURST, CONDITION_CHANGES_A_SECOND),
+            stated: None,
+            waiting: None,
         });
     }
 
@@ -132,8 +157,16 @@ impl Relay {
         }
     }
 
+    /// Whether the worker may be taken to have been started again by somebody else.
+    pub(crate) fn may_restart(&mut self) -> bool {
+        self.run_allowance.take(1.0)
+    }
+
     /// Takes a message. `false` where it is none that this worker may send.
     pub(crate) fn take(&mut self, message: Message) -> bool {
+        for one in &mut self.collectors {
+            one.pass_on();
+        }
         match message {
             // one that is refused costs no other
             Message::Define(definitions) => {
@@ -208,18 +241,19 @@ impl Relay {
     }
 
     fn conditions(&mut self, collector: &str, conditions: Vec<Condition>) -> bool {
-        self.find(collector).is_some_and(|one| {
-            // the worker has kept what a failed run could not say to be over
-            one.slot.conditions(conditions, CollectorState::Good);
-            true
-        })
+        self.find(collector)
+            .is_some_and(|one| one.conditions(conditions))
     }
 
     fn log(&mut self, collector: &str, entries: &[LogEntry]) -> bool {
-        let Some(name) = self.find(collector).map(|one| one.slot.name) else {
+        let Some((name, voice)) = self.find(collector).map(|one| (one.slot.name, one.voice)) else {
             return false;
         };
         let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        if !entries.iter().all(|entry| voice.may_log(entry)) {
+            self.log_dropped = self.log_dropped.saturating_add(u64::from(count));
+            return false;
+        }
         if self.log_allowance.take(f64::from(count)) {
             self.queue.push(Outgoing {
                 log: log_payloads(name, entries),
@@ -265,10 +299,36 @@ impl Relayed {
         true
     }
 
+    /// Takes all that is wrong. `false` where some of it is not this collector's to say.
+    fn conditions(&mut self, mut conditions: Vec<Condition>) -> bool {
+        let count = conditions.len();
+        // that it gives no answer is said by the worker's supervisor in its name
+        conditions.retain(|one| one.cause == STALLED || self.voice.may_state(&one.cause));
+        let refused = count.saturating_sub(conditions.len());
+        if self.waiting.replace(conditions).is_some() {
+            self.slot.refuse(1);
+        }
+        self.slot.refuse(u64::try_from(refused).unwrap_or(u64::MAX));
+        self.pass_on();
+        refused == 0
+    }
+
+    /// Passes on the conditions that wait, where that is no change or there may be one.
+    fn pass_on(&mut self) {
+        if self.waiting.is_none() {
+            return;
+        }
+        if self.stated == self.waiting || self.condition_allowance.take(1.0) {
+            self.stated = self.waiting.take();
+            // the worker has kept what a failed run could not say to be over
+            let stated = self.stated.clone().unwrap_or_default();
+            self.slot.conditions(stated, CollectorState::Good);
+        }
+    }
+
     /// Writes a batch as if it had been read here.
     fn batch(&mut self, batch: &Batch, queue: &Queue) -> bool {
-        let now = SystemClock.now();
-        let is_timely = batch.at.wall >= now.before(OLDEST) && batch.at.wall <= now.after(NEWEST);
+        let is_timely = is_timely(batch.at, SystemClock.moment());
         if !is_timely || !self.batch_allowance.take(1.0) {
             self.slot.heard_samples(1);
             return is_timely;
@@ -309,6 +369,13 @@ impl Relayed {
         self.slot.knows(self.recorder.numbers());
         refused == 0
     }
+}
+
+/// Whether both clocks say that it was just now.
+fn is_timely(at: Moment, now: Moment) -> bool {
+    let by_wall = at.wall >= now.wall.before(OLDEST) && at.wall <= now.wall.after(NEWEST);
+    // `since` is zero where the other is later
+    by_wall && now.boot.since(at.boot) <= OLDEST && at.boot.since(now.boot) <= NEWEST
 }
 
 /// The labels in the order of the metric; `None` where one is not declared, or one is left out before another.

@@ -4,7 +4,7 @@ use glasshouse_core::log::LogSource;
 use glasshouse_core::reader::SeriesInfo;
 use glasshouse_core::sample::Value;
 use glasshouse_core::text::Untrusted;
-use glasshouse_core::time::{Moment, Timestamp};
+use glasshouse_core::time::{BootTime, Moment, Timestamp};
 
 use super::*;
 use crate::board::Place;
@@ -126,6 +126,15 @@ fn values_of_another_type_or_time_are_refused() {
         wall: now.wall.before(SECOND * seconds),
         ..now
     };
+    let by_boot = |boot| Moment { boot, ..now };
+    for forged in [
+        BootTime::default(),
+        BootTime::from_nanos(u64::MAX),
+        BootTime::from_nanos(now.boot.nanos() + 60_000_000_000),
+    ] {
+        let forged = batch("elsewhere", by_boot(forged), 9, Value::U64(1));
+        assert!(!rig.relay.take(forged.clone()), "{forged:?}");
+    }
     let soon = Moment {
         wall: now.wall.after(SECOND * 60),
         ..now
@@ -210,6 +219,99 @@ fn batches_and_entries_beyond_the_pace_are_dropped_and_counted() {
         });
     }
     assert!(rig.relay.log_dropped > 10_000, "{}", rig.relay.log_dropped);
+}
+
+fn log_entry(source: LogSource) -> LogEntry {
+    LogEntry {
+        source,
+        origin: Untrusted::new("kmsg"),
+        id: Untrusted::new("0123:9"),
+        at: None,
+        severity: Severity::Critical,
+        code: Untrusted::new("xid.79"),
+        component: Untrusted::default(),
+        text: Untrusted::new("GPU has fallen off the bus"),
+        raw: Vec::new(),
+    }
+}
+
+fn wrong(cause: &str, component: &str) -> Condition {
+    Condition {
+        cause: cause.to_owned(),
+        severity: Severity::Critical,
+        component: Untrusted::new(component),
+        detail: Untrusted::default(),
+    }
+}
+
+fn conditions(conditions: Vec<Condition>) -> Message {
+    Message::Conditions {
+        collector: "elsewhere".to_owned(),
+        conditions,
+    }
+}
+
+#[test]
+fn entries_of_a_log_that_the_collector_does_not_read_are_refused_and_counted() {
+    let mut rig = Rig::new();
+    let log = |entries| Message::Log {
+        collector: "elsewhere".to_owned(),
+        entries,
+    };
+    let forged = vec![log_entry(LogSource::Gpu), log_entry(LogSource::Kernel)];
+    assert!(!rig.relay.take(log(forged)));
+    assert_eq!((rig.sent(), rig.relay.log_dropped), (Vec::new(), 2));
+    assert!(rig.relay.take(log(vec![log_entry(LogSource::Gpu)])));
+    assert_eq!(rig.sent().len(), 1);
+}
+
+#[test]
+fn causes_that_are_not_the_collectors_are_refused_and_counted() {
+    let mut rig = Rig::new();
+    let forged = [
+        "kernel.tasks_stuck",
+        "probe.silent",
+        "no_code",
+        "gpu.reset_required",
+    ];
+    let own = ["collector.stalled", "gpu.driver_wedged", "gpu.lost"];
+    let said = forged.iter().chain(&own).map(|cause| wrong(cause, "x"));
+    assert!(!rig.relay.take(conditions(said.collect())));
+    assert_eq!(rig.slot.counts().unwrap().refused, 4);
+    let passed = rig.slot.take_conditions(Instant::now()).unwrap();
+    let passed: Vec<&str> = passed.iter().map(|one| &*one.cause).collect();
+    assert_eq!(passed, own);
+    assert!(rig.relay.take(conditions(vec![wrong("gpu.lost", "x")])));
+}
+
+#[test]
+fn conditions_that_swap_too_fast_are_coalesced_and_the_last_list_holds() {
+    let mut rig = Rig::new();
+    let list = |name: &str| conditions(vec![wrong("gpu.lost", name)]);
+    let mut changes = 0;
+    for swap in 0..100 {
+        assert!(rig.relay.take(list(&swap.to_string())));
+        changes += usize::from(rig.slot.take_conditions(Instant::now()).is_some());
+    }
+    assert!(changes < 12, "{changes}");
+    assert!(rig.slot.counts().unwrap().refused > 85);
+    // time goes by
+    rig.relay.collectors[0].condition_allowance = Allowance::new(1.0, 0.0);
+    rig.relay.take(Message::Status(Vec::new()));
+    let now = rig.slot.take_conditions(Instant::now()).unwrap();
+    assert_eq!(now, [wrong("gpu.lost", "99")]);
+    // what is said again is no change
+    for _ in 0..100 {
+        assert!(rig.relay.take(list("99")));
+    }
+    assert!(rig.relay.collectors[0].waiting.is_none());
+}
+
+#[test]
+fn a_worker_begins_anew_a_few_times_a_minute() {
+    let mut rig = Rig::new();
+    let restarts = (0..100).filter(|_| rig.relay.may_restart()).count();
+    assert!((4..8).contains(&restarts), "{restarts}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::board::{Place, Slot};
 use crate::link::Output;
 use crate::own::{OWN_COLLECTOR, OWN_METRICS, own_place, write_own};
 use crate::queue::{Outgoing, Queue, QueueCounts};
-use crate::recorder::{Ending, Recorder, Repeat};
+use crate::recorder::{Ending, Recorder, Repeat, Voice};
 use crate::runner::Runner;
 use crate::sender::send;
 use crate::series::{Numbers, Owner};
@@ -234,7 +234,9 @@ impl Probe {
             planned: planned.clone(),
             root: settings.root.clone(),
             interval,
-            recorder: Recorder::new(owner, spec.facts(), self.numbers.clone()).watched_by(&slot),
+            recorder: Recorder::new(owner, spec.facts(), self.numbers.clone())
+                .with_voice(Voice::of(spec))
+                .watched_by(&slot),
             slot,
             queue: Arc::clone(&self.queue),
             stop: Arc::clone(&self.stop),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use glasshouse_core::collector::{Collector, CollectorSpec, Presence, SampleWriter};
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::{CollectError, FailureReason};
+use glasshouse_core::log::LogSource;
 use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
@@ -91,6 +92,14 @@ impl CollectorSpec for FakeSpec {
 
     fn worker(&self) -> Option<Worker> {
         self.worker
+    }
+
+    fn log_source(&self) -> Option<LogSource> {
+        Some(LogSource::Gpu)
+    }
+
+    fn causes(&self) -> &'static [&'static str] {
+        &["gpu.lost"]
     }
 
     fn look(&self, root: &Path, _options: &Options) -> Presence {
