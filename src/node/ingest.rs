@@ -161,7 +161,7 @@ impl Ingest {
                 collector,
                 conditions,
             }) => self.conditions(&collector, &conditions, now),
-            Ok(Message::Log { entries, .. }) => self.notices.log(&entries, now),
+            Ok(Message::Log { collector, entries }) => self.notices.log(&collector, &entries, now),
             Err(error) => self.losses.message(&Chain(&error)),
         }
     }

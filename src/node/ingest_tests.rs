@@ -1,8 +1,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use glasshouse_core::condition::Severity;
 use glasshouse_core::identity::NodeId;
 use glasshouse_core::labels::Labels;
+use glasshouse_core::log::{LogEntry, LogSource};
 use glasshouse_core::metric::{Audience, MetricKind};
 use glasshouse_core::reader::{SampleReader, Selector, SeriesInfo};
 use glasshouse_core::text::Untrusted;
@@ -55,6 +57,31 @@ fn take(ingest: &mut Ingest, run: u64, message: &Message, now: Moment) {
         payload: &payload,
     };
     ingest.take(&frame, now);
+}
+
+#[test]
+fn entries_of_a_log_that_the_collector_does_not_read_are_refused_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ingest = ingest(dir.path());
+    let entry = LogEntry {
+        source: LogSource::Kernel,
+        origin: Untrusted::new("kmsg"),
+        id: Untrusted::new("0123:9"),
+        at: None,
+        severity: Severity::Critical,
+        code: Untrusted::new("xid.79"),
+        component: Untrusted::default(),
+        text: Untrusted::new("GPU has fallen off the bus"),
+        raw: Vec::new(),
+    };
+    for (collector, refused) in [("redfish", 1), ("unknown", 2), ("kernel_messages", 2)] {
+        let message = Message::Log {
+            collector: collector.to_owned(),
+            entries: vec![entry.clone()],
+        };
+        take(&mut ingest, 1, &message, moment(1));
+        assert_eq!(ingest.notices.entries_refused(), refused, "{collector}");
+    }
 }
 
 #[test]

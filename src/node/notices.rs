@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use glasshouse_core::condition::{Condition, Severity};
 use glasshouse_core::finding::Evidence;
 use glasshouse_core::identity::NodeId;
-use glasshouse_core::log::LogEntry;
+use glasshouse_core::log::{LogEntry, source_of};
 use glasshouse_core::reader::CollectorStatus;
 use glasshouse_core::text::Untrusted;
 use glasshouse_core::time::Moment;
@@ -95,10 +95,15 @@ impl Notices {
         self.life.conditions(collector, conditions, statuses, now);
     }
 
-    /// Entries that a collector read; those that are known are dropped.
-    pub(crate) fn log(&mut self, entries: &[LogEntry], now: Moment) {
-        let appended = self.entries.append(entries, now);
-        if self.entry_writes.told(appended).is_none() {
+    /// Entries that a collector read; those that are known are dropped, and so are those of a log that it does not read.
+    pub(crate) fn log(&mut self, collector: &str, entries: &[LogEntry], now: Moment) {
+        let source = source_of(collector);
+        let is_own = entries.iter().all(|entry| source == Some(entry.source));
+        let taken = is_own && {
+            let appended = self.entries.append(collector, entries, now);
+            self.entry_writes.told(appended).is_some()
+        };
+        if !taken {
             let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
             self.entries_refused = self.entries_refused.saturating_add(count);
         }

@@ -1,14 +1,17 @@
 //! Log entries of kernel and management controllers, as they were heard: day files of frames, read by anyone who may
-//! read the folder.
+//! read the folder. Each source has a folder of its own, named by its word, and its share of the bytes: whoever floods
+//! one log pushes nothing out of another.
 //!
 //! A frame is one JSON object, `version` 1, with what [`glasshouse_core::log::HeardEntry`] says: times in nanoseconds,
 //! raw bytes in hexadecimal, and the words that enumerations have in answers. Texts are as the machine gave them; whoever
 //! shows them cleans them.
 //!
 //! Collectors say entries again after a restart, and the node may have been restarted itself. So the writer knows the
-//! entries of each source that it heard last, by source, origin, id and raw bytes, and drops what it knows.
+//! entries of each source that it heard last, by collector, source, origin, id and all that they say, and drops what it
+//! knows. A log that was cleared begins with its first id again: time and text tell.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -43,13 +46,31 @@ impl Default for Keep {
     }
 }
 
+/// What a source may keep of all bytes: the kernel a half, for it alone tells what this machine itself does, and the
+/// others the same share of the rest.
+const fn share(keep: Keep, source: LogSource) -> Keep {
+    let bytes = match source {
+        LogSource::Kernel => keep.bytes / 2,
+        LogSource::Sel | LogSource::Redfish | LogSource::Gpu => keep.bytes / 6,
+    };
+    Keep { bytes, ..keep }
+}
+
 /// The writer of the log entries. There is one at a time.
 #[derive(Debug)]
 pub struct LogWriter {
-    days: DayWriter,
-    known: Vec<Known>,
+    /// In the order of all sources.
+    pools: Vec<Pool>,
     hasher: RandomState,
     unsynced_since: Option<BootTime>,
+}
+
+/// The entries of one source.
+#[derive(Debug)]
+struct Pool {
+    source: LogSource,
+    days: DayWriter,
+    known: Known,
 }
 
 /// The newest entries of one source, by their hashes.
@@ -88,65 +109,36 @@ impl LogWriter {
     /// # Errors
     /// [`StoreError::Io`] names the file or the folder that cannot be used.
     pub fn open(dir: &Path, keep: Keep) -> Result<Self, StoreError> {
-        let days = DayWriter::new(dir, keep)?;
-        let mut writer = Self {
-            days,
-            known: LogSource::ALL.iter().map(|_| Known::default()).collect(),
-            hasher: RandomState::new(),
+        let hasher = RandomState::new();
+        let pools = LogSource::ALL
+            .iter()
+            .map(|source| Pool::open(dir, keep, *source, &hasher));
+        Ok(Self {
+            pools: pools.collect::<Result<_, _>>()?,
+            hasher,
             unsynced_since: None,
-        };
-        writer.learn(dir)?;
-        Ok(writer)
-    }
-
-    /// Fills the index from the files, the oldest entry first, as they came.
-    fn learn(&mut self, dir: &Path) -> Result<(), StoreError> {
-        each(dir, Timestamp::default(), |payload| {
-            // what makes no sense is told by whoever reads it
-            if let Some(HeardEntry { entry, .. }) = decode(payload) {
-                let hash = self.hash(&entry);
-                if let Some(known) = self.known.get_mut(place(entry.source)) {
-                    known.take(hash);
-                }
-            }
         })
     }
 
-    /// Appends the entries that are new with one write; how many there were.
+    /// Appends the entries of one collector that are new, with one write for each source; how many there were.
     ///
     /// # Errors
-    /// [`StoreError::Io`] names the file; none of the entries is kept, and all are new the next time.
-    pub fn append(&mut self, entries: &[LogEntry], heard: Moment) -> Result<usize, StoreError> {
-        let mut taken = Vec::new();
-        let mut payloads = Vec::new();
-        for entry in entries {
-            let (place, hash) = (place(entry.source), self.hash(entry));
-            let known = self.known.get_mut(place);
-            if known.is_some_and(|known| known.take(hash)) {
-                taken.push((place, hash));
-                payloads.push(encode(entry, heard.wall));
-            }
-        }
-        if payloads.is_empty() {
-            return Ok(0);
-        }
-        let appended = self
-            .days
-            .append(heard.wall, payloads.iter().map(Vec::as_slice));
-        match appended {
-            Ok(()) => {
+    /// [`StoreError::Io`] names the file; none of the entries of that source is kept, and all are new the next time.
+    pub fn append(
+        &mut self,
+        collector: &str,
+        entries: &[LogEntry],
+        heard: Moment,
+    ) -> Result<usize, StoreError> {
+        let mut count = 0usize;
+        for pool in &mut self.pools {
+            let taken = pool.append(collector, entries, heard, &self.hasher)?;
+            if taken > 0 {
                 self.unsynced_since.get_or_insert(heard.boot);
-                Ok(taken.len())
             }
-            Err(error) => {
-                for (place, hash) in taken {
-                    if let Some(known) = self.known.get_mut(place) {
-                        known.take_back(hash);
-                    }
-                }
-                Err(error)
-            }
+            count = count.saturating_add(taken);
         }
+        Ok(count)
     }
 
     /// Syncs what was appended half a minute ago, and removes what is too old or too much; the names of those files.
@@ -160,7 +152,13 @@ impl LogWriter {
         if is_due {
             self.sync()?;
         }
-        self.days.forget(now)
+        let mut gone = Vec::new();
+        for pool in &mut self.pools {
+            let word = pool.source.word();
+            let names = pool.days.forget(now)?.into_iter();
+            gone.extend(names.map(|name| format!("{word}/{name}")));
+        }
+        Ok(gone)
     }
 
     /// From now on power loss does not lose what was appended until now.
@@ -168,23 +166,78 @@ impl LogWriter {
     /// # Errors
     /// [`StoreError::Io`] names the file.
     pub fn sync(&mut self) -> Result<(), StoreError> {
-        self.days.sync()?;
+        for pool in &mut self.pools {
+            pool.days.sync()?;
+        }
         self.unsynced_since = None;
         Ok(())
     }
+}
 
-    /// Keyed anew in each process: nobody can write an entry that looks like another one.
-    fn hash(&self, entry: &LogEntry) -> u64 {
-        let (origin, id) = (entry.origin.raw(), entry.id.raw());
-        self.hasher
-            .hash_one((entry.source, origin, id, &*entry.raw))
+impl Pool {
+    fn open(
+        dir: &Path,
+        keep: Keep,
+        source: LogSource,
+        hasher: &RandomState,
+    ) -> Result<Self, StoreError> {
+        let dir = dir.join(source.word());
+        let days = DayWriter::new(&dir, share(keep, source))?;
+        let mut known = Known::default();
+        // the oldest entry first, as they came
+        each(&dir, Timestamp::default(), |payload| {
+            // what makes no sense is told by whoever reads it
+            if let Some((collector, heard)) = decode(payload) {
+                known.take(hash(hasher, &collector, &heard.entry));
+            }
+        })?;
+        Ok(Self {
+            source,
+            days,
+            known,
+        })
+    }
+
+    /// Appends those that are of this source and new.
+    fn append(
+        &mut self,
+        collector: &str,
+        entries: &[LogEntry],
+        heard: Moment,
+        hasher: &RandomState,
+    ) -> Result<usize, StoreError> {
+        let mut taken = Vec::new();
+        let mut payloads = Vec::new();
+        for entry in entries.iter().filter(|entry| entry.source == self.source) {
+            let hash = hash(hasher, collector, entry);
+            if self.known.take(hash) {
+                taken.push(hash);
+                payloads.push(encode(collector, entry, heard.wall));
+            }
+        }
+        if payloads.is_empty() {
+            return Ok(0);
+        }
+        let payloads = payloads.iter().map(Vec::as_slice);
+        if let Err(error) = self.days.append(heard.wall, payloads) {
+            for hash in taken {
+                self.known.take_back(hash);
+            }
+            return Err(error);
+        }
+        Ok(taken.len())
     }
 }
 
-/// The place of a source in the list of all.
-fn place(source: LogSource) -> usize {
-    let all = LogSource::ALL.iter();
-    all.take_while(|known| **known != source).count()
+/// Keyed anew in each process: nobody can write an entry that looks like another one.
+fn hash(hasher: &RandomState, collector: &str, entry: &LogEntry) -> u64 {
+    // the time of a kernel message is computed anew from the start of the machine, which may be a second off; its id
+    // names the boot and never comes again
+    let at = entry.at.filter(|_| entry.source != LogSource::Kernel);
+    let raw = entry.raw.get(..MOST_RAW_BYTES).unwrap_or(&entry.raw);
+    let place = (entry.source, entry.origin.raw(), entry.id.raw());
+    let content = (entry.code.raw(), entry.text.raw(), raw);
+    hasher.hash_one((collector, place, at, content))
 }
 
 /// Reads the entries that [`LogWriter`] writes, also from another process, also meanwhile.
@@ -205,22 +258,32 @@ impl LogFiles {
 
 impl LogReader for LogFiles {
     fn entries(&self, query: &LogQuery) -> Result<LogAnswer, ReadError> {
+        let asked =
+            |source: &&LogSource| query.sources.is_empty() || query.sources.contains(*source);
+        let count = LogSource::ALL.iter().filter(asked).count();
         let reach = Reach {
             // nothing was heard before it happened
             since: query.window.from,
             most: query.most,
-            bytes: query.bytes,
+            // a flood of one source is not to use up what the others may read
+            bytes: query.bytes / u64::try_from(count).unwrap_or(1).max(1),
         };
-        let back = look_back(&self.dir, reach, |payload| match decode(payload) {
-            Some(heard) if query.matches(&heard) => Taken::Match(heard),
-            Some(_) => Taken::Other,
-            None => Taken::Malformed,
-        })?;
-        Ok(LogAnswer {
-            entries: back.found,
-            more: back.more,
-            damaged: back.damaged,
-        })
+        let mut answer = LogAnswer::default();
+        for source in LogSource::ALL.iter().rev().filter(asked) {
+            let dir = self.dir.join(source.word());
+            let back = look_back(&dir, reach, |payload| match decode(payload) {
+                Some((_, heard)) if query.matches(&heard) => Taken::Match(heard),
+                Some(_) => Taken::Other,
+                None => Taken::Malformed,
+            })?;
+            answer.entries.extend(back.found);
+            answer.more |= back.more;
+            answer.damaged |= back.damaged;
+        }
+        answer.entries.sort_by_key(|heard| Reverse(heard.heard));
+        answer.more |= answer.entries.len() > query.most;
+        answer.entries.truncate(query.most);
+        Ok(answer)
     }
 }
 
@@ -228,6 +291,8 @@ impl LogReader for LogFiles {
 struct EntryV1<'a> {
     version: u32,
     heard_ns: i64,
+    /// Who read it.
+    collector: Cow<'a, str>,
     source: Cow<'a, str>,
     origin: Cow<'a, str>,
     id: Cow<'a, str>,
@@ -240,10 +305,11 @@ struct EntryV1<'a> {
     raw: String,
 }
 
-fn encode(entry: &LogEntry, heard: Timestamp) -> Vec<u8> {
+fn encode(collector: &str, entry: &LogEntry, heard: Timestamp) -> Vec<u8> {
     let entry = EntryV1 {
         version: 1,
         heard_ns: heard.nanos(),
+        collector: collector.into(),
         source: entry.source.word().into(),
         origin: entry.origin.raw().into(),
         id: entry.id.raw().into(),
@@ -258,10 +324,11 @@ fn encode(entry: &LogEntry, heard: Timestamp) -> Vec<u8> {
     serde_json::to_vec(&entry).unwrap_or_default()
 }
 
-fn decode(payload: &[u8]) -> Option<HeardEntry> {
+/// The collector and what it heard.
+fn decode(payload: &[u8]) -> Option<(String, HeardEntry)> {
     let entry: EntryV1<'_> = serde_json::from_slice(payload).ok()?;
     (entry.version == 1).then_some(())?;
-    Some(HeardEntry {
+    let heard = HeardEntry {
         heard: Timestamp::from_nanos(entry.heard_ns),
         entry: LogEntry {
             source: LogSource::parse(&entry.source)?,
@@ -274,7 +341,8 @@ fn decode(payload: &[u8]) -> Option<HeardEntry> {
             text: Untrusted::new(&entry.text),
             raw: bytes(&entry.raw)?,
         },
-    })
+    };
+    Some((entry.collector.into_owned(), heard))
 }
 
 /// Two lower-case digits a byte.

@@ -2,6 +2,9 @@ use glasshouse_core::time::Window;
 
 use super::*;
 
+/// The collector that reads them.
+const READER: &str = "ipmi";
+
 fn entry(source: LogSource, id: &str) -> LogEntry {
     LogEntry {
         source,
@@ -51,7 +54,7 @@ fn entries_survive_as_they_were_and_are_known_again_after_a_restart() {
     for restart in 0..3 {
         let mut writer = LogWriter::open(dir.path(), Keep::default()).unwrap();
         for _ in 0..2 {
-            let new = writer.append(&both, moment(5)).unwrap();
+            let new = writer.append(READER, &both, moment(5)).unwrap();
             assert_eq!(new, if restart == 0 { both.len() } else { 0 });
             if restart == 0 {
                 break;
@@ -71,12 +74,24 @@ fn entries_survive_as_they_were_and_are_known_again_after_a_restart() {
 }
 
 #[test]
-fn an_entry_is_another_one_by_source_origin_id_or_raw_bytes() {
+fn an_entry_is_another_one_by_all_that_it_says() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = LogWriter::open(dir.path(), Keep::default()).unwrap();
     let first = entry(LogSource::Sel, "1");
-    // a cleared SEL begins with record 1 again: the bytes tell
+    // a log that was cleared begins with its first id again
     let others = [
+        LogEntry {
+            text: Untrusted::new("power supply input is back"),
+            ..first.clone()
+        },
+        LogEntry {
+            at: Some(Timestamp::from_seconds(2_000)),
+            ..first.clone()
+        },
+        LogEntry {
+            code: Untrusted::new("08h/04"),
+            ..first.clone()
+        },
         LogEntry {
             raw: vec![1],
             ..first.clone()
@@ -94,13 +109,62 @@ fn an_entry_is_another_one_by_source_origin_id_or_raw_bytes() {
             ..first.clone()
         },
     ];
-    let same = LogEntry {
-        text: Untrusted::new("decoded by a newer version"),
-        ..first.clone()
+    let same = [first.clone()];
+    assert_eq!(writer.append("redfish", &same, moment(0)).unwrap(), 1);
+    assert_eq!(writer.append(READER, &[first], moment(0)).unwrap(), 1);
+    assert_eq!(writer.append(READER, &same, moment(0)).unwrap(), 0);
+    assert_eq!(writer.append(READER, &others, moment(0)).unwrap(), 7);
+}
+
+/// The start of the machine, from which the time of a kernel message is computed, may be read a second later.
+#[test]
+fn a_kernel_message_is_the_same_whenever_its_time_is_computed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = LogWriter::open(dir.path(), Keep::default()).unwrap();
+    let first = entry(LogSource::Kernel, "0123:7");
+    let mut again = first.clone();
+    again.at = Some(Timestamp::from_seconds(1_001));
+    assert_eq!(
+        writer
+            .append("kernel_messages", &[first], moment(0))
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        writer
+            .append("kernel_messages", &[again], moment(0))
+            .unwrap(),
+        0
+    );
+}
+
+#[test]
+fn a_flood_of_one_source_pushes_out_its_own_entries_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let keep = Keep {
+        bytes: 120 << 10,
+        ..Keep::default()
     };
-    assert_eq!(writer.append(&[first], moment(0)).unwrap(), 1);
-    assert_eq!(writer.append(&[same], moment(0)).unwrap(), 0);
-    assert_eq!(writer.append(&others, moment(0)).unwrap(), 4);
+    let mut writer = LogWriter::open(dir.path(), keep).unwrap();
+    let kernel = entry(LogSource::Kernel, "first");
+    writer
+        .append("kernel_messages", &[kernel], moment(0))
+        .unwrap();
+    for n in 0..2000u64 {
+        let one = entry(LogSource::Redfish, &n.to_string());
+        writer.append("redfish", &[one], moment(n)).unwrap();
+        writer.maintain(moment(n)).unwrap();
+    }
+    let bytes = |word: &str| -> u64 {
+        let files = std::fs::read_dir(dir.path().join(word)).unwrap();
+        files
+            .map(|file| file.unwrap().metadata().unwrap().len())
+            .sum()
+    };
+    assert!(bytes("redfish") < 30 << 10, "{}", bytes("redfish"));
+    let answer = LogFiles::new(dir.path()).entries(&everything()).unwrap();
+    assert_eq!(answer.entries.last().unwrap().entry.id.raw(), "first");
+    assert!(answer.entries.len() > 10);
 }
 
 #[test]
@@ -111,20 +175,26 @@ fn a_flood_of_one_source_leaves_the_others_known() {
         .map(|n| entry(LogSource::Kernel, &n.to_string()))
         .collect();
     let mut writer = LogWriter::open(dir.path(), Keep::default()).unwrap();
-    writer.append(&known, moment(0)).unwrap();
+    writer.append(READER, &known, moment(0)).unwrap();
     for part in flood.chunks(64) {
-        writer.append(part, moment(1)).unwrap();
+        writer.append(READER, part, moment(1)).unwrap();
     }
     for mut writer in [
         writer,
         LogWriter::open(dir.path(), Keep::default()).unwrap(),
     ] {
-        assert_eq!(writer.append(&known, moment(2)).unwrap(), 0);
+        assert_eq!(writer.append(READER, &known, moment(2)).unwrap(), 0);
         assert_eq!(
-            writer.append(&flood[flood.len() - 1..], moment(2)).unwrap(),
+            writer
+                .append(READER, &flood[flood.len() - 1..], moment(2))
+                .unwrap(),
             0
         );
-        let hashes: usize = writer.known.iter().map(|known| known.hashes.len()).sum();
+        let hashes: usize = writer
+            .pools
+            .iter()
+            .map(|pool| pool.known.hashes.len())
+            .sum();
         assert_eq!(hashes, MOST_KNOWN + 1);
     }
 }
@@ -144,7 +214,7 @@ fn questions_are_held_to_source_severity_window_and_number() {
         );
         one.severity = Severity::ALL[usize::try_from(n % 3).unwrap()];
         one.at = (n != 3).then(|| Timestamp::from_seconds(1_000 + i64::try_from(n).unwrap()));
-        writer.append(&[one], moment(n * 86_400)).unwrap();
+        writer.append(READER, &[one], moment(n * 86_400)).unwrap();
     }
     let files = LogFiles::new(dir.path());
     let ask = |query: &LogQuery| {
@@ -205,9 +275,9 @@ fn what_makes_no_sense_is_passed_over_and_told() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = LogWriter::open(dir.path(), Keep::default()).unwrap();
     writer
-        .append(&[entry(LogSource::Sel, "1")], moment(0))
+        .append(READER, &[entry(LogSource::Sel, "1")], moment(0))
         .unwrap();
-    let good = encode(&entry(LogSource::Sel, "2"), moment(0).wall);
+    let good = encode(READER, &entry(LogSource::Sel, "2"), moment(0).wall);
     let good = String::from_utf8(good).unwrap();
     for (from, to) in [
         ("\"version\":1", "\"version\":2"),
@@ -219,10 +289,9 @@ fn what_makes_no_sense_is_passed_over_and_told() {
     ] {
         let bad = good.replace(from, to);
         assert_ne!(bad, good);
-        writer
-            .days
-            .append(moment(0).wall, [bad.as_bytes()])
-            .unwrap();
+        let pool = &mut writer.pools[0];
+        assert_eq!(pool.source, LogSource::Sel);
+        pool.days.append(moment(0).wall, [bad.as_bytes()]).unwrap();
     }
     let answer = LogFiles::new(dir.path()).entries(&everything()).unwrap();
     assert_eq!((ids(&answer), answer.damaged), ("1".into(), true));
@@ -234,12 +303,12 @@ fn what_could_not_be_written_is_new_the_next_time() {
     let logs = dir.path().join("logs");
     let mut writer = LogWriter::open(&logs, Keep::default()).unwrap();
     // works as root too: the folder is gone
-    std::fs::remove_dir(&logs).unwrap();
+    std::fs::remove_dir_all(&logs).unwrap();
     let entries = [entry(LogSource::Sel, "1")];
-    assert!(writer.append(&entries, moment(0)).is_err());
-    std::fs::create_dir(&logs).unwrap();
-    assert_eq!(writer.append(&entries, moment(1)).unwrap(), 1);
-    assert_eq!(writer.append(&entries, moment(2)).unwrap(), 0);
+    assert!(writer.append(READER, &entries, moment(0)).is_err());
+    std::fs::create_dir_all(logs.join("sel")).unwrap();
+    assert_eq!(writer.append(READER, &entries, moment(1)).unwrap(), 1);
+    assert_eq!(writer.append(READER, &entries, moment(2)).unwrap(), 0);
     assert!(writer.maintain(moment(3)).unwrap().is_empty());
     assert!(writer.unsynced_since.is_some());
     writer.maintain(moment(40)).unwrap();
