@@ -78,7 +78,7 @@ pub fn is_about_collection(cause: &str) -> bool {
     COLLECTION_SUBJECTS.contains(&subject) || COLLECTION_CAUSES.contains(&cause)
 }
 
-/// The id of an event: the same for the same cause, node, component and onset.
+/// The id of an event: the same for the same source, cause, node, component and onset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId([u8; 16]);
 

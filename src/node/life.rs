@@ -35,6 +35,16 @@ const UNREPEATED: Duration = Duration::from_secs(300);
 /// A new run of the probe gets this many runs of a collector, beside its time of grace.
 const RUNS_OF_GRACE: u32 = 3;
 
+/// So many events of one collector may begin, or change in the history, at once: all that one may state …
+const BURST: u32 = 128;
+
+/// … and one more each so often. The rest is counted, and begins later where it is still stated: no collector fills the
+/// history, which has others' events too.
+const ONE_MORE_EACH: Duration = Duration::from_secs(30);
+
+/// The most collectors that are watched for it; those that have their whole burst need not be.
+const MOST_SOURCES: usize = 256;
+
 /// What a person does next, for every cause; a test holds the list to [`CAUSES`](glasshouse_core::condition::CAUSES).
 const NEXT_STEPS: &[(&str, &str)] = &[
     (
@@ -123,6 +133,25 @@ struct Held {
     noted: (Severity, Option<BootTime>),
 }
 
+/// What one collector may still have written of it.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    left: u32,
+    /// When `left` was last raised.
+    at: BootTime,
+}
+
+impl Budget {
+    fn refill(&mut self, now: BootTime) {
+        let more = now.since(self.at).as_nanos() / ONE_MORE_EACH.as_nanos();
+        let more = u32::try_from(more).unwrap_or(BURST).min(BURST);
+        self.left = self.left.saturating_add(more).min(BURST);
+        if more > 0 || now < self.at {
+            self.at = now;
+        }
+    }
+}
+
 /// The events that are open, and what is to be written about them.
 #[derive(Debug)]
 pub(crate) struct Life {
@@ -133,6 +162,8 @@ pub(crate) struct Life {
     /// The run of the probe, and since when it is known.
     run: Option<(u64, Moment)>,
     changes: Vec<(Change, Event)>,
+    /// By collector, where it has not its whole burst.
+    budgets: BTreeMap<String, Budget>,
     has_changed: bool,
     /// Conditions that make no sense or were too many, and changes that no disk took.
     refused: u64,
@@ -161,6 +192,7 @@ impl Life {
             open: open.collect(),
             run: None,
             changes: Vec::new(),
+            budgets: BTreeMap::new(),
             has_changed: true,
             refused: 0,
         }
@@ -299,15 +331,46 @@ impl Life {
         for (key, stated) in worst {
             if let Some(held) = self.open.get_mut(&key) {
                 held.stated = Some((run, now.boot));
-                if let Some(change) = held.update(stated, now) {
-                    self.change(Change::Updated, change);
+                held.update(stated, now);
+                if held.is_worth_a_note(now) && self.spend(source, now.boot) {
+                    let note = self.open.get_mut(&key).map(|held| held.note(now));
+                    if let Some(event) = note {
+                        self.change(Change::Updated, event);
+                    }
                 }
             } else if self.open.len() >= MOST_OPEN {
                 self.refuse("too many events are open");
+            } else if !self.spend(source, now.boot) {
+                self.refuse("its collector states new ones too often");
             } else {
                 self.begin(key, stated, run, now);
             }
         }
+    }
+
+    /// Whether one more event of it may be written down.
+    fn spend(&mut self, source: &str, now: BootTime) -> bool {
+        if source == OWN_COLLECTOR {
+            return true;
+        }
+        if !self.budgets.contains_key(source) {
+            self.budgets.retain(|_, budget| {
+                budget.refill(now);
+                budget.left < BURST
+            });
+            if self.budgets.len() >= MOST_SOURCES {
+                return false;
+            }
+        }
+        let whole = Budget {
+            left: BURST,
+            at: now,
+        };
+        let budget = self.budgets.entry(source.to_owned()).or_insert(whole);
+        budget.refill(now);
+        let may = budget.left > 0;
+        budget.left = budget.left.saturating_sub(1);
+        may
     }
 
     fn begin(&mut self, key: Key, stated: Stated, run: u64, now: Moment) {
@@ -391,30 +454,37 @@ impl Life {
 }
 
 impl Held {
-    /// Takes over what is stated now; gives the event where the history should know.
-    fn update(&mut self, stated: Stated, now: Moment) -> Option<Event> {
+    /// Takes over what is stated now.
+    fn update(&mut self, stated: Stated, now: Moment) {
         let finding = &mut self.event.finding;
         finding.severity = stated.severity;
         finding.detail = stated.detail;
         finding.evidence = stated.evidence;
         finding.last_seen = now.wall;
+    }
+
+    /// Whether the history should know.
+    fn is_worth_a_note(&self, now: Moment) -> bool {
+        let worth = self.event.finding.severity;
         let (severity, at) = self.noted;
         let may = at.is_none_or(|at| now.boot < at || now.boot.since(at) >= NOTE_EVERY);
         // what gets worse is told at once, whatever was told before
-        if severity == finding.severity || !(may || severity < finding.severity) {
-            return None;
-        }
-        self.noted = (finding.severity, Some(now.boot));
-        Some(self.event.clone())
+        severity != worth && (may || severity < worth)
+    }
+
+    /// The event, for the history.
+    fn note(&mut self, now: Moment) -> Event {
+        self.noted = (self.event.finding.severity, Some(now.boot));
+        self.event.clone()
     }
 }
 
-/// The same for the same cause, node, component and onset.
+/// The same for the same source, cause, node, component and onset.
 fn event_id(node: NodeId, key: &Key, onset: Timestamp) -> EventId {
     let mut name = Vec::new();
     name.extend_from_slice(&node.bytes());
     name.extend_from_slice(&onset.nanos().to_le_bytes());
-    for text in [&*key.cause, key.component.raw()] {
+    for text in [&*key.source, &*key.cause, key.component.raw()] {
         name.extend_from_slice(text.as_bytes());
         // occurs in no UTF-8: two texts never run into each other
         name.push(0xff);

@@ -275,6 +275,49 @@ fn nonsense_and_floods_are_refused_and_counted() {
 }
 
 #[test]
+fn a_collector_that_swaps_its_conditions_does_not_fill_the_history() {
+    let mut life = life();
+    let list = |second: u64| -> Vec<Condition> {
+        let names = (0..128).map(|n| format!("gpu/{}", second * 128 + n));
+        names
+            .map(|name| condition("gpu.lost", &name, Severity::Critical))
+            .collect()
+    };
+    let mut begun = 0;
+    for second in 1..=600 {
+        life.conditions("gpu", &list(second), &[], at(second));
+        let all = happened(&mut life);
+        begun += all.iter().filter(|one| one.0 == Change::Opened).count();
+    }
+    assert!((128..160).contains(&begun), "{begun}");
+    assert!(life.refused() > 600 * 128 - 200);
+    // others do not suffer, and what goes on being stated is opened in time
+    life.conditions("ipmi", &[bmc()], &[], at(600));
+    assert_eq!(happened(&mut life), opened());
+    for second in 601..700 {
+        life.conditions("gpu", &list(601)[..3], &[], at(second));
+    }
+    let of_gpu = |event: &&Event| event.finding.source == "gpu";
+    assert_eq!(life.open().iter().filter(of_gpu).count(), 3);
+    // names without number take no memory
+    for n in 0..2 * MOST_SOURCES {
+        life.conditions(&format!("c{n}"), &[bmc()], &[], at(700));
+    }
+    assert_eq!(life.budgets.len(), MOST_SOURCES);
+}
+
+#[test]
+fn two_collectors_that_say_the_same_make_two_events() {
+    let mut life = life();
+    for collector in ["ipmi", "redfish"] {
+        life.conditions(collector, &[bmc()], &[], at(5));
+    }
+    let open = life.open();
+    assert_eq!(open.len(), 2);
+    assert_ne!(open[0].id, open[1].id);
+}
+
+#[test]
 fn what_the_node_says_itself_needs_no_probe() {
     let mut life = Life::new(NODE, GRACE, Vec::new());
     let silent = || Stated {
