@@ -263,6 +263,8 @@ fn is_counted(step: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![cfg(feature = "compliance")]
+
     use crate::compliance::Recording;
 
     use super::*;
