@@ -66,7 +66,7 @@ pub fn source_of(collector: &str) -> Option<LogSource> {
 }
 
 /// One entry of a log. A collector may say an entry again after a restart; who keeps entries knows it by the
-/// collector, source, origin, id, time, code, text and raw bytes.
+/// collector, source, origin, id, time and raw bytes, and by code and text where there are no bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
     /// Who wrote it.

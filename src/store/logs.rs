@@ -236,7 +236,9 @@ fn hash(hasher: &RandomState, collector: &str, entry: &LogEntry) -> u64 {
     let at = entry.at.filter(|_| entry.source != LogSource::Kernel);
     let raw = entry.raw.get(..MOST_RAW_BYTES).unwrap_or(&entry.raw);
     let place = (entry.source, entry.origin.raw(), entry.id.raw());
-    let content = (entry.code.raw(), entry.text.raw(), raw);
+    // the record says it all; its text is decoded with what is known at that time of the names of sensors
+    let words = raw.is_empty().then(|| (entry.code.raw(), entry.text.raw()));
+    let content = (raw, words);
     hasher.hash_one((collector, place, at, content))
 }
 
