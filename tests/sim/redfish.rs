@@ -79,6 +79,8 @@ pub struct Scene {
     pub guarded: bool,
     /// Whether there is a session service.
     pub has_sessions: bool,
+    /// Whether the answer to a login says where the session lies.
+    pub locates: bool,
     /// The most members of one page, by path of the collection.
     pub pages: BTreeMap<String, usize>,
     /// Whether the event stream brings what is sent, or stays open and silent.
@@ -117,6 +119,7 @@ impl FakeBmc {
             expands: true,
             guarded: true,
             has_sessions: true,
+            locates: true,
             pages: BTreeMap::new(),
             deaf: false,
             stream: "/redfish/v1/EventService/SSE".to_owned(),
@@ -313,8 +316,13 @@ fn log_in(inner: &Inner, body: &[u8]) -> Response {
     scene.most_sessions = scene.most_sessions.max(scene.sessions.len());
     let token = format!("token-of-{path}");
     let document = json!({"@odata.id": path, "UserName": USERNAME}).to_string();
-    let headers = [("X-Auth-Token", token), ("Location", path)];
-    (StatusCode::CREATED, headers, document).into_response()
+    let mut response = (StatusCode::CREATED, [("X-Auth-Token", token)], document).into_response();
+    if scene.locates
+        && let Ok(path) = path.parse()
+    {
+        response.headers_mut().insert(header::LOCATION, path);
+    }
+    response
 }
 
 /// Whether a request comes with a token of an open session, or with the password.

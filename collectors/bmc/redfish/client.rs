@@ -10,6 +10,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
+use super::bounded::{self, MOST_OF_AN_ENTRY};
 use super::budget::Budget;
 use super::error::RequestError;
 use super::path::ResourcePath;
@@ -31,6 +32,13 @@ const USUAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The longest pause between two failed logins: accounts lock after a few in a row.
 const LONGEST_LOGIN_PAUSE: Duration = Duration::from_mins(10);
+
+/// Tries to end a session before another one is made all the same. With their pauses they take about as long as BMCs
+/// keep a session that nobody uses (DSP0266, 13.3.4.5: `SessionTimeout`, 30 minutes by default).
+const MOST_ENDINGS: u32 = 7;
+
+/// The longest answer to a login.
+const MOST_LOGIN_BYTES: usize = 64 << 10;
 
 /// How long is waited for what.
 #[derive(Clone, Copy, Debug)]
@@ -76,8 +84,16 @@ struct State {
     /// Counts logins, so that only the session is forgotten that was refused.
     generation: u64,
     session: Option<OwnSession>,
+    /// The token of a session that is to be ended: used on where that fails.
+    spare: Option<SecretString>,
+    /// Tries to end that session.
+    endings: u32,
+    /// When that is tried again.
+    end_at: Option<Instant>,
     /// Until then a refusal is believed without trying a new session.
     renew_at: Option<Instant>,
+    /// How long that is the next time.
+    renew_pause: Duration,
     /// Basic authentication, because it was configured or there is no session service.
     basic: bool,
     login_at: Option<Instant>,
@@ -115,7 +131,11 @@ impl Client {
             token: None,
             generation: 0,
             session: None,
+            spare: None,
+            endings: 0,
+            end_at: None,
             renew_at: None,
+            renew_pause: deadlines.login_pause,
             basic: !settings.session,
             login_at: None,
             login_pause: deadlines.login_pause,
@@ -188,7 +208,11 @@ impl Client {
         match self.send(request).await {
             // expired, or the BMC started again and forgot it; or it refuses this one resource so
             Err(RequestError::Status(401)) if self.may_renew(generation) => {
-                self.log_in().await?;
+                match self.log_in().await {
+                    // the old one is used on
+                    Err(RequestError::SessionStands) => return Err(RequestError::Status(401)),
+                    outcome => outcome?,
+                }
                 let outcome = self.send(request).await;
                 if matches!(outcome, Err(RequestError::Status(401))) {
                     // a new session changes nothing: no other is made for a while
@@ -216,8 +240,8 @@ impl Client {
             }
         }
         // at most one: one that could not be ended before is ended first
-        self.log_out().await;
-        let response = match self.send(&Request::LogIn).await {
+        self.end_before_login().await?;
+        let mut response = match self.send(&Request::LogIn).await {
             Ok(response) => response,
             Err(RequestError::Status(404 | 405 | 501)) => {
                 self.state().basic = true;
@@ -231,8 +255,12 @@ impl Client {
                 });
             }
         };
-        let session = header(&response, &LOCATION).and_then(OwnSession::from_location);
+        let named = header(&response, &LOCATION).and_then(OwnSession::from_location);
         let token = response.headers().get(&AUTH_TOKEN).cloned();
+        let session = match named {
+            None => self.session_by_body(&mut response).await,
+            named => named,
+        };
         let mut state = self.state();
         state.session = session;
         match token.and_then(|token| Some(token.to_str().ok()?.to_owned())) {
@@ -248,33 +276,92 @@ impl Client {
         Ok(())
     }
 
+    /// The session by the document that came with it, where the answer does not say where it lies.
+    async fn session_by_body(&self, response: &mut Response) -> Option<OwnSession> {
+        let body = body(response, MOST_LOGIN_BYTES);
+        let body = tokio::time::timeout(self.deadlines.login, body)
+            .await
+            .ok()?
+            .ok()?;
+        let (document, _) = bounded::document(&body, MOST_OF_AN_ENTRY).ok()?;
+        OwnSession::from_location(document.get("@odata.id")?.as_str()?)
+    }
+
     /// Ends the session where there is one. What cannot be ended is kept to be ended before the next one is made.
     pub(crate) async fn log_out(&self) {
+        self.end_session().await.ok();
+    }
+
+    /// Ends the session; an error where it may still stand. That an end is refused does not say that there is no such
+    /// session: some BMCs take no password there.
+    async fn end_session(&self) -> Result<(), RequestError> {
         let Some(session) = self.state().session.clone() else {
-            return;
+            return Ok(());
         };
-        let outcome = self.send(&Request::LogOut(&session)).await;
-        let gone = match outcome {
-            Ok(_) => true,
-            Err(error) => matches!(error, RequestError::Status(401 | 403 | 404 | 410)),
+        let outcome = match self.send(&Request::LogOut(&session)).await {
+            Err(RequestError::Status(404 | 410)) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
         };
         let mut state = self.state();
         state.token = None;
-        if gone {
+        if outcome.is_ok() {
             state.session = None;
+            state.endings = 0;
+            state.end_at = None;
         }
+        outcome
+    }
+
+    /// Ends the last session before another one is made. While it may stand, none is, and its token is used on: after a
+    /// pause the end is tried again, until it must have run out by itself.
+    async fn end_before_login(&self) -> Result<(), RequestError> {
+        if self.state().end_at.is_some_and(|at| Instant::now() < at) {
+            return Err(RequestError::SessionStands);
+        }
+        let Err(error) = self.end_session().await else {
+            return Ok(());
+        };
+        let mut state = self.state();
+        state.token = state.spare.take();
+        state.endings += 1;
+        if state.endings >= MOST_ENDINGS {
+            state.session = None;
+            state.token = None;
+            state.endings = 0;
+            state.end_at = None;
+            return Ok(());
+        }
+        let doubled = 1 << (state.endings - 1).min(16);
+        let pause = (self.deadlines.login_pause * doubled).min(LONGEST_LOGIN_PAUSE);
+        state.end_at = Some(Instant::now() + pause);
+        Err(match error {
+            RequestError::Status(_) => RequestError::SessionStands,
+            error => error,
+        })
     }
 
     /// Whether the session is to be made anew; its token is forgotten then. The session itself is ended by the login.
+    /// After each time there is a pause, twice as long as the last where that is not long over.
     fn may_renew(&self, generation: u64) -> bool {
+        let now = Instant::now();
         let mut state = self.state();
-        let paused = state.renew_at.is_some_and(|at| Instant::now() < at);
-        if state.token.is_none() && state.generation == generation || paused {
+        if state.generation != generation {
+            // another request has renewed it
+            return state.token.is_some();
+        }
+        let waits = |until: Option<Instant>| until.is_some_and(|at| now < at);
+        if state.token.is_none() || waits(state.renew_at) || waits(state.end_at) {
             return false;
         }
-        if state.generation == generation {
-            state.token = None;
+        let rested = state
+            .renew_at
+            .is_none_or(|at| now >= at + state.renew_pause);
+        if rested {
+            state.renew_pause = self.deadlines.login_pause;
         }
+        state.spare = state.token.take();
+        state.renew_at = Some(now + state.renew_pause);
+        state.renew_pause = (state.renew_pause * 2).min(LONGEST_LOGIN_PAUSE);
         true
     }
 

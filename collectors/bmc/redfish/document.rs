@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use glasshouse_core::text::Untrusted;
 use glasshouse_core::time::Timestamp;
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ pub(crate) trait Lenient {
     /// The property at the end of a chain of objects.
     fn at(&self, names: &[&str]) -> Option<&Value>;
 
-    /// A text that says something; a number is taken as its digits.
+    /// A text that says something, cut to what is kept of any; a number is taken as its digits.
     fn text(&self, name: &str) -> Option<Cow<'_, str>>;
 
     /// A finite number, also where it is written as text, or stands in an excerpt (`{"Reading": 3}`).
@@ -52,7 +53,7 @@ impl Lenient for Value {
     fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         match self.property(name)? {
             Self::String(text) => {
-                let text = text.trim();
+                let text = cut(text.trim());
                 (!text.is_empty()).then_some(Cow::Borrowed(text))
             }
             Self::Number(number) => Some(Cow::Owned(number.to_string())),
@@ -94,6 +95,12 @@ impl Lenient for Value {
     fn time(&self, name: &str) -> Option<Timestamp> {
         timestamp(&self.text(name)?)
     }
+}
+
+/// The text as far as it is kept: longer ones are no names.
+pub(crate) fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(Untrusted::MOST_BYTES))
+        .unwrap_or_default()
 }
 
 /// Where a document or a reference says that it lies.
@@ -159,6 +166,12 @@ mod tests {
         assert_eq!(document.time("when").unwrap().seconds(), 1_718_082_780);
         assert_eq!(document.time("never"), None);
         assert_eq!(document.time("local"), None);
+    }
+
+    #[test]
+    fn a_text_without_end_is_cut() {
+        let document = json!({"Name": "é".repeat(100_000)});
+        assert_eq!(document.text("Name").unwrap().len(), Untrusted::MOST_BYTES);
     }
 
     proptest! {

@@ -28,8 +28,15 @@ pub(crate) enum RequestError {
     /// User or password are wrong, or the account may not read this.
     #[error("the BMC refused the login; check username, password_file and the account's role")]
     Denied,
+    /// The last session could not be ended.
+    #[error(
+        "the BMC does not end the last session, and a second one is not made; end it there, or wait until it runs out"
+    )]
+    SessionStands,
     /// The password cannot be read.
-    #[error("password_file cannot be read or is empty")]
+    #[error(
+        "password_file cannot be read, is empty, or is open to others (close it with `chmod go=`)"
+    )]
     NoPassword,
     /// The answer is larger than any real one.
     #[error("the answer is longer than {0} bytes")]
@@ -58,7 +65,7 @@ impl RequestError {
     pub(crate) const fn ends_round(&self) -> bool {
         matches!(
             self,
-            Self::Busy(_) | Self::Budget | Self::NoPassword | Self::Denied
+            Self::Busy(_) | Self::Budget | Self::NoPassword | Self::Denied | Self::SessionStands
         )
     }
 
@@ -71,7 +78,9 @@ impl RequestError {
             | Self::Unavailable
             | Self::Budget => FailureReason::Timeout,
             Self::Status(404 | 410) => FailureReason::Missing,
-            Self::Status(401 | 403) | Self::Denied | Self::NoPassword => FailureReason::Denied,
+            Self::Status(401 | 403) | Self::Denied | Self::SessionStands | Self::NoPassword => {
+                FailureReason::Denied
+            }
             Self::Status(405 | 501) | Self::ReadOnly | Self::Redirect => FailureReason::Unsupported,
             Self::Status(_) => FailureReason::Io,
             Self::TooLong(_) | Self::Json(_) => FailureReason::Malformed,

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use glasshouse_core::log::LogEntry;
-use serde_json::Value as Json;
 use tokio::task::JoinHandle;
 
+use super::bounded;
 use super::client::Client;
 use super::document::Lenient;
 use super::path::ResourcePath;
@@ -15,6 +15,15 @@ use super::read::event_entry;
 
 /// The longest event; one with a metric report is 100 kB.
 const MOST_EVENT_BYTES: usize = 1 << 20;
+
+/// The most that a stream may say in a minute before it is closed: a thousand events, or forty with a metric report.
+const MOST_BYTES_A_MINUTE: usize = 4 << 20;
+
+/// What a stream's budget is counted over.
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// The most values of one event: a message holds a few entries of some twenty each.
+const MOST_EVENT_VALUES: usize = 20_000;
 
 /// Entries that wait to be fetched; more are dropped, oldest first, and found again by polling.
 const MOST_WAITING: usize = 1024;
@@ -138,7 +147,14 @@ async fn hear(client: &Client, path: &ResourcePath, heard: &Mutex<Heard>) {
         return;
     };
     let mut parser = Parser::default();
+    let mut flow = Flow::new(Instant::now());
     while let Ok(Some(chunk)) = response.chunk().await {
+        if !flow.take(chunk.len(), Instant::now()) {
+            // what it still has to say is found by polling
+            return;
+        }
+        // one that talks all the time must not hold up the others
+        tokio::task::yield_now().await;
         let events = parser.feed(&chunk);
         let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
         // a comment that only keeps the stream alive is heard too
@@ -155,9 +171,34 @@ async fn hear(client: &Client, path: &ResourcePath, heard: &Mutex<Heard>) {
     }
 }
 
+/// How much a stream said in the minute at hand.
+#[derive(Debug)]
+struct Flow {
+    since: Instant,
+    bytes: usize,
+}
+
+impl Flow {
+    const fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            bytes: 0,
+        }
+    }
+
+    /// Counts a piece; false where the minute has had too much.
+    fn take(&mut self, bytes: usize, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= MINUTE {
+            *self = Self::new(now);
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.bytes <= MOST_BYTES_A_MINUTE
+    }
+}
+
 /// The entries of one `Event` message; none of what is no JSON, or is a metric report.
 pub(crate) fn entries(event: &str, bmc: &str, stream: &ResourcePath) -> Vec<LogEntry> {
-    let Ok(document) = serde_json::from_str::<Json>(event) else {
+    let Ok((document, _)) = bounded::document(event.as_bytes(), MOST_EVENT_VALUES) else {
         return Vec::new();
     };
     document
@@ -239,6 +280,16 @@ mod tests {
             events.extend(parser.feed(second));
             assert_eq!(events, ["{\"a\":\n1}", "2"], "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_stream_has_its_bytes_for_each_minute() {
+        let start = Instant::now();
+        let mut flow = Flow::new(start);
+        assert!(flow.take(MOST_BYTES_A_MINUTE, start));
+        assert!(!flow.take(1, start + MINUTE / 2));
+        assert!(flow.take(MOST_BYTES_A_MINUTE, start + MINUTE));
+        assert!(!flow.take(usize::MAX, start + MINUTE));
     }
 
     #[test]

@@ -9,8 +9,15 @@ use glasshouse_core::metric::MetricDefinition;
 use glasshouse_core::sample::Value;
 use serde_json::Value as Json;
 
+use super::document::cut;
 use super::kind::Kind;
 use super::path::ResourcePath;
+
+/// Readings that are taken of one document: what the recorder takes of the whole collector.
+pub(crate) const MOST_READINGS: usize = 8192;
+
+/// Facts that are taken of one document.
+const MOST_FACTS: usize = 2048;
 
 /// Where a document stands.
 #[derive(Clone, Copy, Debug)]
@@ -136,9 +143,12 @@ impl Harvest {
         value: Result<Value, FailureReason>,
         twin: Twin,
     ) {
+        if self.readings.len() >= MOST_READINGS {
+            return;
+        }
         self.readings.push(Reading {
             metric,
-            labels: labels.iter().map(|label| (*label).into()).collect(),
+            labels: labels.iter().map(|label| cut(label).into()).collect(),
             value,
             twin,
         });
@@ -152,8 +162,11 @@ impl Harvest {
         value: Option<&str>,
     ) {
         if let Some(value) = value.map(str::trim).filter(|value| !value.is_empty()) {
-            let value = super::scrub::scrub(value);
-            let component = super::scrub::scrub(component);
+            if self.facts.len() >= MOST_FACTS {
+                return;
+            }
+            let value = super::scrub::scrub(cut(value));
+            let component = super::scrub::scrub(cut(component));
             self.facts.push((fact, component, value));
         }
     }

@@ -7,6 +7,7 @@
 //! From nv-redfish come the transport trait, which the read-only client implements, and the table of platform quirks.
 //! Documents are read leniently by `read`: see `docs/adr/0003-redfish-is-read-leniently.md`.
 
+mod bounded;
 mod budget;
 mod client;
 mod definitions;

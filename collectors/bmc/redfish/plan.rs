@@ -158,16 +158,43 @@ impl Plan {
         self.stretched = all * 10 / self.budget.requests.max(1) / SHARE_OF_READINGS;
     }
 
-    /// A resource was read. Takes what it led to; gives what it no longer leads to, and what was below that.
+    /// Resources were read, and with them what came along. Takes what each led to; gives what they no longer lead to,
+    /// and what was below that. All of one answer at once: the plan is looked through once, not for each of its members.
     pub(crate) fn read(
         &mut self,
-        path: &ResourcePath,
-        follow: &[Follow],
+        read: &[(&ResourcePath, &[Follow])],
         now: Instant,
     ) -> Vec<ResourcePath> {
+        let leading: BTreeMap<&ResourcePath, BTreeSet<&ResourcePath>> = read
+            .iter()
+            .filter(|(path, follow)| self.read_one(path, follow, now))
+            .map(|(path, follow)| {
+                let found = follow.iter().map(|follow| &follow.path).collect();
+                (*path, found)
+            })
+            .collect();
+        if leading.is_empty() {
+            return Vec::new();
+        }
+        let lost: Vec<ResourcePath> = self
+            .items
+            .values()
+            .filter(|item| {
+                let by = item.found_by.as_ref().and_then(|by| leading.get(by));
+                by.is_some_and(|found| !found.contains(&item.path))
+            })
+            .map(|item| item.path.clone())
+            .collect();
+        let removed = self.remove(lost);
+        self.stretch();
+        removed
+    }
+
+    /// Takes what one resource led to; says whether it leads to any, or did.
+    fn read_one(&mut self, path: &ResourcePath, follow: &[Follow], now: Instant) -> bool {
         let brings = follow.iter().any(|follow| follow.inline.is_some());
         let Some(item) = self.items.get_mut(path) else {
-            return Vec::new();
+            return false;
         };
         item.visited = true;
         item.failures = 0;
@@ -183,22 +210,10 @@ impl Plan {
         } else if let Some(item) = self.items.get_mut(path) {
             item.due = due;
         }
-        if follow.is_empty() && !led_on {
-            return Vec::new();
-        }
         for follow in follow {
             self.found(path, follow, depth, now, due);
         }
-        let found: BTreeSet<&ResourcePath> = follow.iter().map(|follow| &follow.path).collect();
-        let lost: Vec<ResourcePath> = self
-            .items
-            .values()
-            .filter(|item| item.found_by.as_ref() == Some(path) && !found.contains(&item.path))
-            .map(|item| item.path.clone())
-            .collect();
-        let removed = self.remove(lost);
-        self.stretch();
-        removed
+        !follow.is_empty() || led_on
     }
 
     fn found(&mut self, by: &ResourcePath, follow: &Follow, depth: u8, now: Instant, due: Instant) {
@@ -241,13 +256,18 @@ impl Plan {
     /// Removes resources and all that was found by them.
     fn remove(&mut self, mut lost: Vec<ResourcePath>) -> Vec<ResourcePath> {
         let mut removed = Vec::new();
+        if lost.is_empty() {
+            return removed;
+        }
+        let mut below: BTreeMap<ResourcePath, Vec<ResourcePath>> = BTreeMap::new();
+        for item in self.items.values() {
+            if let Some(by) = &item.found_by {
+                below.entry(by.clone()).or_default().push(item.path.clone());
+            }
+        }
         while let Some(path) = lost.pop() {
             if self.items.remove(&path).is_some() {
-                let below = self
-                    .items
-                    .values()
-                    .filter(|item| item.found_by.as_ref() == Some(&path));
-                lost.extend(below.map(|item| item.path.clone()));
+                lost.extend(below.remove(&path).unwrap_or_default());
                 removed.push(path);
             }
         }
@@ -328,7 +348,7 @@ mod tests {
                 follow("/redfish/v1", Kind::Chassis),
                 follow("/redfish/v1/Chassis/1", Kind::Chassis),
             ];
-            plan.read(&item.path, &links, now);
+            plan.read(&[(&item.path, &links)], now);
         }
         assert_eq!((visits, plan.items.len()), (3, 3));
     }
@@ -343,7 +363,7 @@ mod tests {
         links.extend(
             (0..100).map(|n| follow(&format!("/redfish/v1/Systems/1/Memory/{n}"), Kind::Memory)),
         );
-        plan.read(&ResourcePath::root(), &links, now);
+        plan.read(&[(&ResourcePath::root(), &links)], now);
         let mut counts: BTreeMap<ResourcePath, usize> = BTreeMap::new();
         // one request a second for an hour
         for second in 1..3600 {
@@ -356,7 +376,7 @@ mod tests {
                 } else {
                     &[]
                 };
-                plan.read(&item.path, follow, now);
+                plan.read(&[(&item.path, follow)], now);
             }
         }
         let of = |word: &str| -> Vec<usize> {
@@ -373,19 +393,60 @@ mod tests {
     }
 
     #[test]
+    fn members_that_come_along_are_taken_at_once_as_one_after_another() {
+        let now = Instant::now();
+        let mut links: Vec<Follow> = (0..10_000)
+            .map(|n| follow(&format!("/redfish/v1/Chassis/{n}"), Kind::Chassis))
+            .collect();
+        links
+            .iter_mut()
+            .for_each(|link| link.inline = Some(serde_json::json!({})));
+        let below: Vec<[Follow; 1]> = links
+            .iter()
+            .map(|link| {
+                [follow(
+                    &format!("{}/Thermal", link.path.as_str()),
+                    Kind::Thermal,
+                )]
+            })
+            .collect();
+        let root = ResourcePath::root();
+        let few = 50;
+        let mut reads: Vec<(&ResourcePath, &[Follow])> = vec![(&root, &links[..few])];
+        for (link, below) in links.iter().zip(&below).take(few) {
+            reads.push((&link.path, below));
+        }
+        let mut at_once = Plan::new("r1", PERIODS, BUDGET, now);
+        at_once.read(&reads, now);
+        let mut one_by_one = Plan::new("r1", PERIODS, BUDGET, now);
+        for read in &reads {
+            one_by_one.read(&[*read], now);
+        }
+        let paths = |plan: &Plan| plan.items.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(paths(&at_once), paths(&one_by_one));
+        assert_eq!(at_once.stretched, one_by_one.stretched);
+        assert_eq!(at_once.items.len(), 2 * few + 1);
+        // the largest answer: minutes, were the plan looked through for each member
+        let mut reads: Vec<(&ResourcePath, &[Follow])> = vec![(&root, &links)];
+        for (link, below) in links.iter().zip(&below) {
+            reads.push((&link.path, below));
+        }
+        at_once.read(&reads, now);
+        assert_eq!(at_once.items.len(), MOST_RESOURCES);
+        assert_eq!(at_once.read(&[(&root, &[])], now).len(), MOST_RESOURCES - 1);
+    }
+
+    #[test]
     fn what_is_no_longer_linked_is_gone_with_all_below_it() {
         let now = Instant::now();
         let mut plan = Plan::new("r1", PERIODS, BUDGET, now);
         let chassis = follow("/redfish/v1/Chassis/1", Kind::Chassis);
-        plan.read(&ResourcePath::root(), &[chassis], now);
+        plan.read(&[(&ResourcePath::root(), &[chassis])], now);
         let fan = follow("/redfish/v1/Chassis/1/Thermal", Kind::Thermal);
-        plan.read(
-            &ResourcePath::parse("/redfish/v1/Chassis/1").unwrap(),
-            &[fan],
-            now,
-        );
+        let path = ResourcePath::parse("/redfish/v1/Chassis/1").unwrap();
+        plan.read(&[(&path, &[fan])], now);
         assert_eq!(plan.items.len(), 3);
-        assert_eq!(plan.read(&ResourcePath::root(), &[], now).len(), 2);
+        assert_eq!(plan.read(&[(&ResourcePath::root(), &[])], now).len(), 2);
         assert_eq!(plan.items.len(), 1);
     }
 }

@@ -11,18 +11,18 @@ use glasshouse_core::wall_power::WallPowerSource;
 use nv_redfish_quirks::{BmcQuirks, RootEvidence};
 use serde_json::Value as Json;
 
-use super::client::MOST_REPORT_BYTES;
+use super::bounded::MOST_VALUES;
 use super::definitions as is;
 use super::document::Lenient;
 use super::error::RequestError;
 use super::events::Stream;
-use super::harvest::{Follow, Harvest, Place, Reading, Twin};
+use super::harvest::{Follow, Harvest, MOST_READINGS, Place, Reading, Twin};
 use super::journal::Journal;
 use super::kind::Kind;
 use super::path::{PageLink, ResourcePath};
 use super::plan::{Item, Plan, Share};
 use super::published::Published;
-use super::read::{Report, read};
+use super::read::read;
 use super::reader::Reader;
 use super::request::Extent;
 use super::settings::Settings;
@@ -34,6 +34,12 @@ const SILENT_REQUESTS: usize = 2;
 
 /// Pages of one collection that are followed.
 const MOST_PAGES: usize = 32;
+
+/// Members that are read before others may go on.
+const MEMBERS_AT_ONCE: usize = 64;
+
+/// Series of all reports of which the time is remembered: twice as many as are taken.
+const MOST_REPORTED: usize = 16_384;
 
 /// How much older than its report a value may be to stand for now.
 const OLDEST_OF_REPORT: Duration = Duration::from_mins(10);
@@ -51,7 +57,7 @@ pub(crate) struct Poller {
     expands: bool,
     wall: Option<Wall>,
     /// Time of the newest value of each series of each report.
-    reported: BTreeMap<(ResourcePath, String, String), Timestamp>,
+    reported: BTreeMap<ResourcePath, BTreeMap<(String, String), Timestamp>>,
     timing: Timing,
     clock: SystemClock,
 }
@@ -112,6 +118,8 @@ impl Poller {
                 break;
             };
             tried.insert(item.path.clone());
+            // an answer that takes long to read must not hold up the others
+            tokio::task::yield_now().await;
             let asked = Instant::now();
             self.published().health().asking_since = Some(asked);
             let outcome = self.visit(&item).await;
@@ -241,7 +249,7 @@ impl Poller {
                 let mut published = self.published();
                 published.health().silent_since.get_or_insert(asked);
             }
-            RequestError::Denied | RequestError::NoPassword => {
+            RequestError::Denied | RequestError::SessionStands | RequestError::NoPassword => {
                 self.heard();
                 self.published().health().denied = true;
             }
@@ -279,12 +287,14 @@ impl Poller {
         } else {
             Extent::Plain
         };
-        let document = match self.reader.document(&item.path, extent).await {
+        let (document, left) = match self.reader.part(&item.path, extent, MOST_VALUES).await {
             Err(RequestError::Status(_) | RequestError::Json(_) | RequestError::TooLong(_))
                 if expand =>
             {
                 self.plan.does_not_expand(&item.path);
-                self.reader.document(&item.path, Extent::Plain).await?
+                self.reader
+                    .part(&item.path, Extent::Plain, MOST_VALUES)
+                    .await?
             }
             outcome => outcome?,
         };
@@ -299,25 +309,27 @@ impl Poller {
         }
         let mut harvest = self.read(item.kind, &document, &item.path, &item.parent);
         if item.kind.member().is_some() {
-            self.further_pages(item, &document, &mut harvest).await?;
+            self.further_pages(item, &document, left, &mut harvest)
+                .await?;
             let came = harvest.follow.iter().any(|follow| follow.inline.is_some());
             if expand && !came && !harvest.follow.is_empty() {
                 self.plan.does_not_expand(&item.path);
             }
         }
-        self.take(item, harvest);
+        self.take(item, harvest).await;
         Ok(())
     }
 
-    /// Members on further pages.
+    /// Members on further pages, as many as all of them together may hold.
     async fn further_pages(
         &self,
         item: &Item,
         first: &Json,
+        mut left: usize,
         harvest: &mut Harvest,
     ) -> Result<(), RequestError> {
         let next = |document: &Json| {
-            PageLink::parse(&document.text("Members@odata.nextLink")?)
+            PageLink::parse(document.property("Members@odata.nextLink")?.as_str()?)
                 .filter(|next| next.path == item.path)
         };
         let mut link = next(first);
@@ -327,7 +339,8 @@ impl Poller {
                 break;
             }
             let extent = Extent::Page(&page.query);
-            let document = self.reader.document(&page.path, extent).await?;
+            let document;
+            (document, left) = self.reader.part(&page.path, extent, left).await?;
             let more = self.read(item.kind, &document, &item.path, &item.parent);
             harvest.follow.extend(more.follow);
             link = next(&document);
@@ -345,27 +358,36 @@ impl Poller {
     }
 
     /// Takes what a resource gave, and what came along with it.
-    fn take(&mut self, item: &Item, mut harvest: Harvest) {
+    async fn take(&mut self, item: &Item, harvest: Harvest) {
         let now = Instant::now();
-        let mut members = Vec::new();
-        for follow in &mut harvest.follow {
-            if let Some(document) = &follow.inline {
-                let member = self.read(follow.kind, document, &follow.path, &follow.parent);
-                members.push((follow.path.clone(), member));
+        let mut all = vec![(item.path.clone(), harvest)];
+        let members = all
+            .first_mut()
+            .map(|(_, harvest)| Self::came_along(harvest))
+            .unwrap_or_default();
+        let mut readings = 0;
+        for (place, (path, kind, parent, document)) in members.into_iter().enumerate() {
+            if place % MEMBERS_AT_ONCE == 0 {
+                tokio::task::yield_now().await;
             }
+            let mut member = self.read(kind, &document, &path, &parent);
+            // each is bounded, but not all of them together
+            let room = MOST_READINGS.saturating_sub(readings);
+            member.readings.truncate(room);
+            readings += member.readings.len();
+            all.push((path, member));
         }
-        let lost = self.plan.read(&item.path, &harvest.follow, now);
-        let period = self.plan.period(item);
-        let all: Vec<(ResourcePath, Harvest)> = std::iter::once((item.path.clone(), harvest))
-            .chain(members)
+        let reads: Vec<(&ResourcePath, &[Follow])> = all
+            .iter()
+            .map(|(path, harvest)| (path, &*harvest.follow))
             .collect();
-        for (path, harvest) in &all {
-            if *path != item.path {
-                self.plan.read(path, &harvest.follow, now);
-            }
-        }
+        let lost = self.plan.read(&reads, now);
+        let period = self.plan.period(item);
         let settled = self.plan.is_settled();
-        for (path, harvest) in all {
+        for (place, (path, harvest)) in all.into_iter().enumerate() {
+            if place % MEMBERS_AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
             if let Some(wall) = &mut self.wall {
                 wall.take(&path, &harvest, now);
             }
@@ -380,7 +402,18 @@ impl Poller {
         }
     }
 
+    /// Takes out what came along: that it did stays to be seen.
+    fn came_along(harvest: &mut Harvest) -> Vec<(ResourcePath, Kind, Arc<str>, Json)> {
+        let all = harvest.follow.iter_mut().filter_map(|follow| {
+            let document = follow.inline.as_mut()?.take();
+            let parent = Arc::clone(&follow.parent);
+            Some((follow.path.clone(), follow.kind, parent, document))
+        });
+        all.collect()
+    }
+
     fn lose(&mut self, path: &ResourcePath) {
+        self.reported.remove(path);
         if let Some(wall) = &mut self.wall {
             wall.lose(path);
         }
@@ -444,7 +477,7 @@ impl Poller {
             harvest.sample(is::LOG_ENTRIES, &labels, Value::F64(count));
         }
         harvest.follow = follow;
-        self.take(item, harvest);
+        self.take(item, harvest).await;
         let mut published = self.published();
         for entry in news.entries {
             published.take_entry(entry);
@@ -455,7 +488,7 @@ impl Poller {
     async fn visit_log_entry(&mut self, item: &Item) -> Result<(), RequestError> {
         let document = self.reader.document(&item.path, Extent::Plain).await?;
         let entry = self.journal.single(&document, &self.name, &item.path);
-        self.plan.read(&item.path, &[], Instant::now());
+        self.plan.read(&[(&item.path, &[])], Instant::now());
         if let Some(entry) = entry {
             self.published().take_entry(entry);
         }
@@ -463,36 +496,40 @@ impl Poller {
     }
 
     async fn visit_report(&mut self, item: &Item) -> Result<(), RequestError> {
-        let report: Report = self
-            .reader
-            .typed(&item.path, Extent::Plain, MOST_REPORT_BYTES)
-            .await?;
+        let report = self.reader.report(&item.path).await?;
         let id = super::harvest::part_id(&self.name, &item.path);
         let oldest = report.at.map(|at| at.before(OLDEST_OF_REPORT));
         let mut harvest = Harvest::default();
-        for ((metric_id, property), newest) in &report.newest {
+        let before = self.reported.remove(&item.path).unwrap_or_default();
+        let known_elsewhere: usize = self.reported.values().map(BTreeMap::len).sum();
+        let mut times = BTreeMap::new();
+        for (key, newest) in report.newest {
+            let (metric_id, property) = &key;
             let sensor = ResourcePath::parse(property);
             if sensor.is_some_and(|path| self.plan.knows(&path, Kind::Sensor)) {
                 continue;
             }
             let too_old = matches!((newest.at, oldest), (Some(at), Some(oldest)) if at < oldest);
-            let key = (item.path.clone(), metric_id.clone(), property.clone());
-            let known = newest.at.is_some() && self.reported.get(&key).copied() >= newest.at;
             if too_old {
                 continue;
             }
-            let labels = [&*id, &**metric_id, &**property];
-            if known {
-                // the same value again is not a new one; it grows old where it is
-                continue;
+            // the same value again is not a new one; it grows old where it is
+            let last = before.get(&key).copied();
+            if newest.at.is_none() || last < newest.at {
+                let labels = [&*id, &**metric_id, &**property];
+                harvest.sample(is::TELEMETRY, &labels, Value::F64(newest.value));
             }
-            if let Some(at) = newest.at {
-                self.reported.insert(key, at);
+            let at = last.max(newest.at);
+            if let Some(at) = at.filter(|_| known_elsewhere + times.len() < MOST_REPORTED) {
+                times.insert(key, at);
             }
-            harvest.sample(is::TELEMETRY, &labels, Value::F64(newest.value));
+        }
+        if !times.is_empty() {
+            // what the report says no more is forgotten with it
+            self.reported.insert(item.path.clone(), times);
         }
         let now = Instant::now();
-        self.plan.read(&item.path, &[], now);
+        self.plan.read(&[(&item.path, &[])], now);
         let period = self.plan.period(item);
         self.published()
             .take_part(&item.path, harvest.readings, period, now);

@@ -511,7 +511,7 @@ impl Published {
             say("bmc.unresponsive", Severity::Critical, &detail);
         }
         if self.health.denied {
-            let detail = "the BMC refuses the login, or the password cannot be read; see username and password_file";
+            let detail = "the BMC refuses the login, or does not end the last session, or the password cannot be read; see username and password_file";
             say("bmc.login_refused", Severity::Warning, detail);
         }
         if self.health.insecure {

@@ -13,9 +13,11 @@ use nv_redfish_core::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::client::{Client, MOST_BYTES};
+use super::bounded::{self, MOST_VALUES};
+use super::client::{Client, MOST_BYTES, MOST_REPORT_BYTES};
 use super::error::RequestError;
 use super::path::ResourcePath;
+use super::read::Report;
 use super::request::Extent;
 
 /// Reads documents of one BMC.
@@ -29,17 +31,24 @@ impl Reader {
         path: &ResourcePath,
         with_members: Extent<'_>,
     ) -> Result<serde_json::Value, RequestError> {
-        self.typed(path, with_members, MOST_BYTES).await
+        let (document, _) = self.part(path, with_members, MOST_VALUES).await?;
+        Ok(document)
     }
 
-    /// A document as a type of its own.
-    pub(crate) async fn typed<T: DeserializeOwned>(
+    /// A document of at most so many values, and how many of them are left for more of its kind.
+    pub(crate) async fn part(
         &self,
         path: &ResourcePath,
         extent: Extent<'_>,
-        most: usize,
-    ) -> Result<T, RequestError> {
-        let body = self.0.read(path, extent, most).await?;
+        values: usize,
+    ) -> Result<(serde_json::Value, usize), RequestError> {
+        let body = self.0.read(path, extent, MOST_BYTES).await?;
+        bounded::document(&body, values).map_err(RequestError::Json)
+    }
+
+    /// A metric report, entry by entry.
+    pub(crate) async fn report(&self, path: &ResourcePath) -> Result<Report, RequestError> {
+        let body = self.0.read(path, Extent::Plain, MOST_REPORT_BYTES).await?;
         serde_json::from_slice(&body).map_err(RequestError::Json)
     }
 
@@ -49,7 +58,10 @@ impl Reader {
         extent: Extent<'_>,
     ) -> Result<Arc<T>, RequestError> {
         let path = ResourcePath::parse(&id.to_string()).ok_or(RequestError::ReadOnly)?;
-        self.typed(&path, extent, MOST_BYTES).await.map(Arc::new)
+        let document = self.document(&path, extent).await?;
+        serde_json::from_value(document)
+            .map(Arc::new)
+            .map_err(RequestError::Json)
     }
 }
 

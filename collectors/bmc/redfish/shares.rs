@@ -96,9 +96,7 @@ pub(crate) fn write(bmcs: &[Bmc], out: &mut dyn SampleWriter, now: Instant, pati
     // before all else: that a BMC is silent must not depend on what another one says
     let mut stated = 0;
     for bmc in bmcs {
-        stated += bmc
-            .published()
-            .write_health(bmc.name(), out, now, patience);
+        stated += bmc.published().write_health(bmc.name(), out, now, patience);
     }
     let wants: Vec<usize> = bmcs.iter().map(|bmc| bmc.published().stated()).collect();
     let shares = fair(CONDITIONS.saturating_sub(stated), &wants);

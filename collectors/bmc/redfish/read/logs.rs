@@ -50,7 +50,7 @@ pub(crate) fn page(document: &Json, bmc: &str, log: &ResourcePath) -> Page {
         count: document.number("Members@odata.count"),
         next: ["Members@odata.nextLink", "@odata.nextLink"]
             .iter()
-            .find_map(|name| PageLink::parse(&document.text(name)?))
+            .find_map(|name| PageLink::parse(document.property(name)?.as_str()?))
             // a page of another resource is no page
             .filter(|next| next.path == *log),
         ..Page::default()

@@ -3,6 +3,7 @@
 //! One report may hold a day of them (25,920 values in 5.4 MB on a Lenovo), so it is read entry by entry and never
 //! held as a tree.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,6 +11,7 @@ use glasshouse_core::time::Timestamp;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 
+use crate::redfish::bounded::{MOST_OF_AN_ENTRY, Tree};
 use crate::redfish::document::{Lenient, number, timestamp};
 
 /// The most series of one report: GB200 reports hold about a thousand.
@@ -109,7 +111,8 @@ impl<'de> Visitor<'de> for Properties {
         while let Some(name) = map.next_key::<std::borrow::Cow<'_, str>>()? {
             match &*name {
                 "Timestamp" => {
-                    let written: Json = map.next_value()?;
+                    let left = Cell::new(MOST_OF_AN_ENTRY);
+                    let written = map.next_value_seed(Tree(&left))?;
                     report.at = written.as_str().and_then(timestamp);
                 }
                 "MetricValues" => map.next_value_seed(Values(&mut report))?,
@@ -142,7 +145,9 @@ impl<'de> Visitor<'de> for Values<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        while let Some(entry) = entries.next_element::<Json>()? {
+        let left = Cell::new(MOST_OF_AN_ENTRY);
+        while let Some(entry) = entries.next_element_seed(Tree(&left))? {
+            left.set(MOST_OF_AN_ENTRY);
             self.0.take(&entry);
         }
         Ok(())
@@ -205,6 +210,22 @@ mod tests {
         assert_eq!(newest("R", ""), Some(1.0));
         assert_eq!(newest("", "CPU.1"), Some(5.0));
         assert!(report.at.is_some());
+    }
+
+    #[test]
+    fn an_entry_of_many_values_is_no_report() {
+        let many = vec![r#"{"":0}"#; 1000].join(",");
+        for text in [
+            format!(r#"{{"MetricValues": [{{"MetricValue": [{many}]}}]}}"#),
+            format!(r#"{{"Timestamp": [{many}]}}"#),
+        ] {
+            assert!(serde_json::from_str::<Report>(&text).is_err());
+        }
+        let entries = vec![r#"{"MetricId":"P","MetricValue":1}"#; 5000].join(",");
+        let report = read(&format!(
+            r#"{{"MetricValues": [{entries}], "Other": [{many}]}}"#
+        ));
+        assert_eq!((report.values, report.newest.len()), (5000, 1));
     }
 
     #[test]

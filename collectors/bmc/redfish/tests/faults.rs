@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::super::Redfish;
 use super::super::timing::Timing;
-use super::rig::{PRESSED, Rig, options, table};
+use super::rig::{PRESSED, Rig, options, table, write_password};
 use super::small::{self, LOG, SENSOR};
 
 const IMPATIENT: Timing = Timing {
@@ -143,11 +143,7 @@ fn a_bmc_that_hangs_is_said_to_and_costs_the_others_nothing() {
     let dead = FakeBmc::serve(small::tree(), None).unwrap();
     let live = FakeBmc::serve(small::tree(), None).unwrap();
     let root = tempfile::tempdir().unwrap();
-    std::fs::write(
-        root.path().join("password"),
-        glasshouse_sim::redfish::PASSWORD,
-    )
-    .unwrap();
+    write_password(root.path());
     let both = vec![
         ("r1".to_owned(), table(dead.address())),
         ("r2".to_owned(), table(live.address())),
@@ -255,6 +251,69 @@ fn one_resource_that_is_refused_costs_no_sessions() {
         (scene.made_sessions, scene.most_sessions)
     };
     assert!(made <= 2 && most == 1, "{made} made, {most} at once");
+}
+
+/// Ends that were asked for.
+fn endings(bmc: &FakeBmc) -> usize {
+    let scene = bmc.scene();
+    let ends = scene.seen.iter().filter(|seen| seen.method == "DELETE");
+    ends.count()
+}
+
+fn refuse_to_end(bmc: &FakeBmc) {
+    for number in 1..50 {
+        let session = format!("/redfish/v1/SessionService/Sessions/{number}");
+        bmc.scene().faults.insert(session, Fault::Status(401));
+    }
+}
+
+#[test]
+fn no_session_is_made_while_the_last_one_may_stand() {
+    let slow = Timing {
+        deadlines: super::super::client::Deadlines {
+            login_pause: Duration::from_hours(1),
+            ..PRESSED.deadlines
+        },
+        ..PRESSED
+    };
+    let mut rig = rig(slow);
+    rig.settle();
+    refuse_to_end(&rig.bmc);
+    let refused = "/redfish/v1/Chassis/Old/Thermal".to_owned();
+    rig.bmc.scene().faults.insert(refused, Fault::Status(401));
+    rig.run_until(|_, bmc| endings(bmc) > 0);
+    for _ in 0..10 {
+        let recording = rig.run();
+        let told = sensor_of(&recording);
+        assert!(matches!(told, Some(Ok(_))), "{}", recording.text());
+    }
+    assert_eq!((endings(&rig.bmc), rig.bmc.scene().made_sessions), (1, 1));
+}
+
+#[test]
+fn a_session_that_never_ends_is_given_up_in_time() {
+    let mut rig = rig(PRESSED);
+    rig.settle();
+    refuse_to_end(&rig.bmc);
+    // the BMC started again, and takes no password to end a session
+    rig.bmc.restart();
+    let recording = rig.run_until(|recording, bmc| {
+        bmc.scene().made_sessions > 1 && matches!(sensor_of(recording), Some(Ok(_)))
+    });
+    assert!(!says(&recording, "bmc.login_refused"));
+    assert_eq!(endings(&rig.bmc), 7);
+}
+
+#[test]
+fn a_session_that_only_its_document_names_is_ended() {
+    let mut rig = rig(PRESSED);
+    rig.bmc.scene().locates = false;
+    let told = rig.settle();
+    assert!(told.value("hw.temperature", SENSOR).is_some());
+    let bmc = rig.bmc;
+    drop(rig.collector);
+    let scene = bmc.scene();
+    assert_eq!((scene.made_sessions, scene.sessions.len()), (1, 0));
 }
 
 #[test]
@@ -368,6 +427,24 @@ fn a_stream_that_misses_what_polling_finds_is_closed() {
     let recording =
         rig.run_until(|recording, _| recording.value("hw.bmc.event.source", &["r1"]).is_some());
     assert_eq!(recording.value("hw.bmc.event.source", &["r1"]), Some(0.0));
+}
+
+#[test]
+fn a_stream_that_floods_is_closed_and_polling_goes_on() {
+    let hour = Timing {
+        stream_pause: Duration::from_hours(1),
+        ..PRESSED
+    };
+    let mut rig = rig(hour);
+    rig.settle();
+    rig.run_until(|_, bmc| bmc.scene().streams > 0);
+    let flood = json!({"Events": [], "Padding": "x".repeat(500_000)});
+    // nobody hears it any more: the stream was closed
+    rig.run_until(|_, bmc| bmc.send(&flood) == 0);
+    small::add_entry(&rig.bmc, "601");
+    let recording = rig.run_until(|recording, _| !recording.entries.is_empty());
+    assert_eq!(recording.entries[0].id.raw(), "601");
+    assert_eq!(rig.bmc.scene().streams, 1);
 }
 
 #[test]

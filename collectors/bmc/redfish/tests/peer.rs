@@ -13,10 +13,10 @@ use super::super::error::RequestError;
 use super::super::reader::Reader;
 use super::super::settings;
 use super::recorded::machine;
-use super::rig::{PRESSED, Rig, options, table};
+use super::rig::{PRESSED, Rig, options, table, write_password};
 
 fn reader(bmc: &FakeBmc, root: &std::path::Path) -> Arc<Reader> {
-    std::fs::write(root.join("password"), glasshouse_sim::redfish::PASSWORD).unwrap();
+    write_password(root);
     let table = table(bmc.address());
     let (_, settings) = settings::parse(&options(vec![("r1".to_owned(), table)])).remove(0);
     let client = Client::new(settings.unwrap(), SysRoot::new(root), PRESSED.deadlines).unwrap();

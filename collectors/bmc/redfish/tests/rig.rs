@@ -94,7 +94,7 @@ impl Rig {
 
     fn with(bmc: FakeBmc, timing: Timing, bmcs: Vec<(String, Options)>) -> Self {
         let root = tempfile::tempdir().unwrap();
-        std::fs::write(root.path().join("password"), format!("{PASSWORD}\n")).unwrap();
+        write_password(root.path());
         let options = options(bmcs);
         let collector = Redfish::new(SysRoot::new(root.path()), &options, timing);
         Self {
@@ -149,6 +149,14 @@ impl Rig {
             assert!(covered, "{seen:?} is not in the list");
         }
     }
+}
+
+/// The password as a secret has to lie there.
+pub(super) fn write_password(root: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = root.join("password");
+    std::fs::write(&path, format!("{PASSWORD}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 pub(super) fn table(address: &str) -> Options {
