@@ -71,7 +71,8 @@ fn one_name_means_one_thing() {
             assert!(is_same, "`{}` of `{ours}` and `{theirs}`", fact.key);
         }
     }
-    assert!(metrics.len() > 300 && facts.len() > 100);
+    let (metrics, facts) = (metrics.len(), facts.len());
+    assert!(metrics > 200 && facts > 80, "{metrics}, {facts}");
 }
 
 /// Labels whose values a list fixes say the same wherever they stand.
@@ -140,7 +141,7 @@ fn no_series_is_written_by_two_collectors() {
         let mut collector: Box<dyn Collector> =
             spec.build(&fixture, &Options::defaults(spec.options()));
         let presence = collector.collect(&mut series).unwrap();
-        let is_live_only = spec.name() == "filesystem";
+        let is_live_only = ["cpu_registers", "filesystem"].contains(&spec.name());
         assert_eq!(
             matches!(presence, Presence::Absent(_)),
             is_live_only,

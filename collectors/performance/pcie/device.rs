@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use glasshouse_core::collector::SampleWriter;
 use glasshouse_core::failure::CollectError;
+pub(super) use glasshouse_core::hardware::TYPE;
 use glasshouse_core::metric::LabelDefinition;
 use glasshouse_sysfs::{SysRoot, malformed};
 
@@ -18,10 +19,6 @@ const MOST_DEVICES: usize = 512;
 pub(super) const ID: LabelDefinition = LabelDefinition {
     key: "hw.id",
     help: "The PCI address: domain, bus, device, function.",
-};
-pub(super) const TYPE: LabelDefinition = LabelDefinition {
-    key: "hw.type",
-    help: "What kind of part it is: `gpu`, `network`, `physical_disk`, `disk_controller`; `other` for bridges and the rest.",
 };
 
 /// Classes of interest by their first two bytes or their first one, and the `hw.type` of each.
