@@ -20,6 +20,7 @@ mod records;
 mod registers;
 mod requests;
 mod root;
+mod secret;
 mod spec;
 mod witness;
 
@@ -38,5 +39,6 @@ pub use records::{Record, RecordFile, open_kernel_log};
 pub use registers::{Register, read_register};
 pub use requests::{ALLOWED, AllowedRequest, DeviceRequest};
 pub use root::SysRoot;
+pub use secret::{Exposure, exposure};
 pub use spec::{Spec, WorkerSpec};
 pub use witness::sending;

@@ -5,13 +5,11 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::process::geteuid;
+use glasshouse_sysfs::{Exposure, exposure};
 use secrecy::SecretString;
 
 /// The longest secret that is read.
 const MOST_BYTES: u64 = 4096;
-/// What nobody but the owner may: everything to others, writing to the group.
-const TOO_MUCH: u32 = 0o027;
 
 /// Why a secret cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +25,7 @@ pub(crate) enum SecretError {
     },
     /// Others can read it, or the group can write it.
     #[error(
-        "the secret file `{}` is open to everybody or writable by its group (mode {mode:04o}); close it with `chmod g-w,o= {}`",
+        "the secret file `{}` is open to everybody, writable by its group, or readable by a group that its reader is not in (mode {mode:04o}); close it with `chmod go= {}`",
         path.display(), path.display()
     )]
     Open {
@@ -66,19 +64,21 @@ pub(crate) fn read(path: &Path) -> Result<SecretString, SecretError> {
     };
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    let owner = metadata.uid();
-    if owner != 0 && owner != geteuid().as_raw() {
-        return Err(SecretError::Foreign {
-            path: path.to_owned(),
-            owner,
-        });
-    }
-    let mode = metadata.mode() & 0o7777;
-    if mode & TOO_MUCH != 0 {
-        return Err(SecretError::Open {
-            path: path.to_owned(),
-            mode,
-        });
+    let path_of = || path.to_owned();
+    match exposure(metadata.uid(), metadata.gid(), metadata.mode()) {
+        None => {}
+        Some(Exposure::Foreign) => {
+            return Err(SecretError::Foreign {
+                path: path_of(),
+                owner: metadata.uid(),
+            });
+        }
+        Some(Exposure::Open | Exposure::ForeignGroup) => {
+            return Err(SecretError::Open {
+                path: path_of(),
+                mode: metadata.mode() & 0o7777,
+            });
+        }
     }
     let mut text = String::new();
     file.take(MOST_BYTES + 1)

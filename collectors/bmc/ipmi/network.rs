@@ -215,10 +215,7 @@ fn bmc(root: &SysRoot, name: &str, settings: &Options) -> Result<Bmc, String> {
     }
     let root = root.clone();
     // read each time: a password that was changed is taken without a restart, and none is kept
-    let password = Box::new(move || {
-        let text = root.read_text(file.trim_start_matches('/'))?;
-        Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-    });
+    let password = Box::new(move || root.read_secret(file.trim_start_matches('/')));
     let username = settings.text("username").to_owned();
     let transport = Lan::new(address, username, password, level);
     Ok(Bmc::new(

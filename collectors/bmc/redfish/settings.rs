@@ -33,7 +33,7 @@ pub(crate) static BMC: [OptionDefinition; 10] = [
     },
     OptionDefinition {
         name: "password_file",
-        help: "File that holds the password and nothing else.",
+        help: "File that holds the password and nothing else, which nobody else may read.",
         default: OptionDefault::Text(""),
     },
     OptionDefinition {
@@ -201,13 +201,11 @@ fn digits(text: &str) -> Option<[u8; 32]> {
 }
 
 impl Settings {
-    /// The password, read anew each time so that a changed one is found. `None` where it cannot be read.
+    /// The password, read anew each time so that a changed one is found. `None` where it cannot be read or others
+    /// could.
     pub(crate) fn password(&self, root: &SysRoot) -> Option<SecretString> {
         let relative = self.password_file.trim_start_matches('/');
-        root.read_trimmed(relative)
-            .ok()
-            .filter(|password| !password.is_empty())
-            .map(SecretString::from)
+        root.read_secret(relative).ok().map(SecretString::from)
     }
 }
 

@@ -61,7 +61,8 @@ fn authorities(file: &str, root: &SysRoot) -> Result<RootCertStore, CollectError
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
         let certificate = certificate
-            .map_err(|error| malformed(relative, None, "certificates (PEM)", &error.to_string()))?;
+            // never what it found: it may be another file, with a key or a password in it
+            .map_err(|_| malformed(relative, None, "certificates (PEM)", "something else"))?;
         store.add(certificate).map_err(|error| {
             malformed(
                 relative,
@@ -72,7 +73,7 @@ fn authorities(file: &str, root: &SysRoot) -> Result<RootCertStore, CollectError
         })?;
     }
     if store.is_empty() {
-        return Err(malformed(relative, None, "certificates (PEM)", &text));
+        return Err(malformed(relative, None, "certificates (PEM)", "none"));
     }
     Ok(store)
 }
@@ -188,8 +189,13 @@ mod tests {
         assert!(shake(&Trust::Authority("/ca.pem".to_owned())).is_ok());
         assert!(shake(&Trust::Authority("/other.pem".to_owned())).is_err());
         let root = SysRoot::new(folder.path());
-        for file in ["/none.pem", "/missing.pem"] {
-            assert!(config(&Trust::Authority(file.to_owned()), &root).is_err());
+        let odd = "-----BEGIN CERTIFICATE-----\nhush!\n-----END CERTIFICATE-----\n";
+        std::fs::write(folder.path().join("odd.pem"), odd).unwrap();
+        std::fs::write(folder.path().join("open.pem"), "-----BEGIN hush").unwrap();
+        std::fs::write(folder.path().join("none.pem"), "hush").unwrap();
+        for file in ["/none.pem", "/missing.pem", "/odd.pem", "/open.pem"] {
+            let error = config(&Trust::Authority(file.to_owned()), &root).unwrap_err();
+            assert!(!error.to_string().contains("hush"), "{error}");
         }
         assert!(config(&Trust::System, &root).unwrap().is_none());
     }

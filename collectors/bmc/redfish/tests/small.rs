@@ -365,5 +365,8 @@ fn only_the_bmc_of_this_machine_says_what_it_draws() {
     assert_eq!(power(&[("r1", false), ("r2", true)]).0, Some(415.5));
     let (watts, failures) = power(&[("r1", true), ("r2", true)]);
     assert_eq!(watts, None);
-    assert!(failures.iter().any(|one| one.contains("this_host")), "{failures:?}");
+    assert!(
+        failures.iter().any(|one| one.contains("this_host")),
+        "{failures:?}"
+    );
 }
