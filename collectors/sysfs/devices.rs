@@ -261,10 +261,8 @@ fn is_counted(step: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "compliance"))]
 mod tests {
-    #![cfg(feature = "compliance")]
-
     use crate::compliance::Recording;
 
     use super::*;

@@ -34,11 +34,17 @@ _glasshouse() {
             glasshouse,completions)
                 cmd="glasshouse__subcmd__completions"
                 ;;
+            glasshouse,events)
+                cmd="glasshouse__subcmd__events"
+                ;;
             glasshouse,generate)
                 cmd="glasshouse__subcmd__generate"
                 ;;
             glasshouse,help)
                 cmd="glasshouse__subcmd__help"
+                ;;
+            glasshouse,logs)
+                cmd="glasshouse__subcmd__logs"
                 ;;
             glasshouse,man)
                 cmd="glasshouse__subcmd__man"
@@ -112,11 +118,17 @@ _glasshouse() {
             glasshouse__subcmd__help,completions)
                 cmd="glasshouse__subcmd__help__subcmd__completions"
                 ;;
+            glasshouse__subcmd__help,events)
+                cmd="glasshouse__subcmd__help__subcmd__events"
+                ;;
             glasshouse__subcmd__help,generate)
                 cmd="glasshouse__subcmd__help__subcmd__generate"
                 ;;
             glasshouse__subcmd__help,help)
                 cmd="glasshouse__subcmd__help__subcmd__help"
+                ;;
+            glasshouse__subcmd__help,logs)
+                cmd="glasshouse__subcmd__help__subcmd__logs"
                 ;;
             glasshouse__subcmd__help,man)
                 cmd="glasshouse__subcmd__help__subcmd__man"
@@ -209,7 +221,7 @@ _glasshouse() {
 
     case "${cmd}" in
         glasshouse)
-            opts="-h -V --config --state-dir --log --help --version up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help"
+            opts="-h -V --config --state-dir --log --help --version up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -329,13 +341,17 @@ _glasshouse() {
             return 0
             ;;
         glasshouse__subcmd__authd)
-            opts="-h -V --run-as --supervised-by --listener-on-stdin --config --state-dir --log --help --version"
+            opts="-h -V --run-as --groups --supervised-by --listener-on-stdin --config --state-dir --log --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --run-as)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --groups)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -550,6 +566,32 @@ _glasshouse() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        glasshouse__subcmd__events)
+            opts="-h -V --all --follow --json --config --state-dir --log --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         glasshouse__subcmd__generate)
             opts="-h -V --config --state-dir --log --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -577,7 +619,7 @@ _glasshouse() {
             return 0
             ;;
         glasshouse__subcmd__help)
-            opts="up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help"
+            opts="up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -702,6 +744,20 @@ _glasshouse() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        glasshouse__subcmd__help__subcmd__events)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         glasshouse__subcmd__help__subcmd__generate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -717,6 +773,20 @@ _glasshouse() {
             return 0
             ;;
         glasshouse__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        glasshouse__subcmd__help__subcmd__logs)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -926,6 +996,52 @@ _glasshouse() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        glasshouse__subcmd__logs)
+            opts="-h -V --source --severity --from --to --most --json --config --state-dir --log --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --severity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --most)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         glasshouse__subcmd__man)
             opts="-h -V --config --state-dir --log --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -983,13 +1099,17 @@ _glasshouse() {
             return 0
             ;;
         glasshouse__subcmd__node)
-            opts="-h -V --run-as --supervised-by --listener-on-stdin --config --state-dir --log --help --version"
+            opts="-h -V --run-as --groups --supervised-by --listener-on-stdin --config --state-dir --log --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --run-as)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --groups)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1251,13 +1371,17 @@ _glasshouse() {
             return 0
             ;;
         glasshouse__subcmd__probe)
-            opts="-h -V --run-as --supervised-by --listener-on-stdin --config --state-dir --log --help --version"
+            opts="-h -V --run-as --groups --supervised-by --listener-on-stdin --config --state-dir --log --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --run-as)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --groups)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1335,13 +1459,17 @@ _glasshouse() {
             return 0
             ;;
         glasshouse__subcmd__serve)
-            opts="-h -V --run-as --supervised-by --listener-on-stdin --config --state-dir --log --help --version"
+            opts="-h -V --run-as --groups --supervised-by --listener-on-stdin --config --state-dir --log --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --run-as)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --groups)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1463,13 +1591,17 @@ _glasshouse() {
             return 0
             ;;
         glasshouse__subcmd__up)
-            opts="-h -V --listen --json --config --state-dir --log --help --version"
+            opts="-h -V --listen --json --probe-config --config --state-dir --log --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --probe-config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

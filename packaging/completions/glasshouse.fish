@@ -37,6 +37,8 @@ complete -c glasshouse -n "__fish_glasshouse_needs_command" -f -a "authd" -d 'Ro
 complete -c glasshouse -n "__fish_glasshouse_needs_command" -f -a "check" -d 'Say what would run, what is missing and why'
 complete -c glasshouse -n "__fish_glasshouse_needs_command" -f -a "collect" -d 'Read this machine once and print what was read'
 complete -c glasshouse -n "__fish_glasshouse_needs_command" -f -a "query" -d 'Print values of one metric from the store'
+complete -c glasshouse -n "__fish_glasshouse_needs_command" -f -a "events" -d 'Print what is wrong, worst first; ends with 1 where something is open'
+complete -c glasshouse -n "__fish_glasshouse_needs_command" -f -a "logs" -d 'Print what kernel, BMC and GPU driver wrote into their logs, newest last'
 complete -c glasshouse -n "__fish_glasshouse_needs_command" -f -a "store" -d 'Look into the store'
 complete -c glasshouse -n "__fish_glasshouse_needs_command" -f -a "collectors" -d 'Look at the collectors'
 complete -c glasshouse -n "__fish_glasshouse_needs_command" -f -a "policy" -d 'Check and explain the policies'
@@ -48,6 +50,7 @@ complete -c glasshouse -n "__fish_glasshouse_needs_command" -f -a "version" -d '
 complete -c glasshouse -n "__fish_glasshouse_needs_command" -f -a "generate" -d 'Write every generated file below the root of a checkout'
 complete -c glasshouse -n "__fish_glasshouse_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand up" -l listen -d 'Where the face listens; the authorization server takes the port after it, port 0 takes free ones' -r
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand up" -l probe-config -d 'What the probe is to do besides, as in probe.toml: name a BMC, switch a collector off' -r -F
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand up" -l config -d 'Config file [default: /etc/glasshouse/glasshouse.toml, for the probe probe.toml beside it]' -r -F
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand up" -l state-dir -d 'State folder: where telemetry and the audit log are [default: what the config says, /var/lib/glasshouse]' -r -F
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand up" -l log -d 'What is logged to standard error: a level, or a filter such as `info,glasshouse_store=debug`' -r
@@ -55,6 +58,7 @@ complete -c glasshouse -n "__fish_glasshouse_using_subcommand up" -l json -d 'Wh
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand up" -s h -l help -d 'Print help'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand up" -s V -l version -d 'Print version'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand probe" -l run-as -d 'Drop to this user before anything else is done' -r
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand probe" -l groups -d 'Have these supplementary groups, and no others' -r
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand probe" -l supervised-by -d 'End when this process, the parent, ends' -r
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand probe" -l config -d 'Config file [default: /etc/glasshouse/glasshouse.toml, for the probe probe.toml beside it]' -r -F
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand probe" -l state-dir -d 'State folder: where telemetry and the audit log are [default: what the config says, /var/lib/glasshouse]' -r -F
@@ -63,6 +67,7 @@ complete -c glasshouse -n "__fish_glasshouse_using_subcommand probe" -l listener
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand probe" -s h -l help -d 'Print help'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand probe" -s V -l version -d 'Print version'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand node" -l run-as -d 'Drop to this user before anything else is done' -r
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand node" -l groups -d 'Have these supplementary groups, and no others' -r
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand node" -l supervised-by -d 'End when this process, the parent, ends' -r
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand node" -l config -d 'Config file [default: /etc/glasshouse/glasshouse.toml, for the probe probe.toml beside it]' -r -F
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand node" -l state-dir -d 'State folder: where telemetry and the audit log are [default: what the config says, /var/lib/glasshouse]' -r -F
@@ -71,6 +76,7 @@ complete -c glasshouse -n "__fish_glasshouse_using_subcommand node" -l listener-
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand node" -s h -l help -d 'Print help'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand node" -s V -l version -d 'Print version'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand serve" -l run-as -d 'Drop to this user before anything else is done' -r
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand serve" -l groups -d 'Have these supplementary groups, and no others' -r
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand serve" -l supervised-by -d 'End when this process, the parent, ends' -r
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand serve" -l config -d 'Config file [default: /etc/glasshouse/glasshouse.toml, for the probe probe.toml beside it]' -r -F
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand serve" -l state-dir -d 'State folder: where telemetry and the audit log are [default: what the config says, /var/lib/glasshouse]' -r -F
@@ -79,6 +85,7 @@ complete -c glasshouse -n "__fish_glasshouse_using_subcommand serve" -l listener
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand serve" -s V -l version -d 'Print version'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand authd" -l run-as -d 'Drop to this user before anything else is done' -r
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand authd" -l groups -d 'Have these supplementary groups, and no others' -r
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand authd" -l supervised-by -d 'End when this process, the parent, ends' -r
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand authd" -l config -d 'Config file [default: /etc/glasshouse/glasshouse.toml, for the probe probe.toml beside it]' -r -F
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand authd" -l state-dir -d 'State folder: where telemetry and the audit log are [default: what the config says, /var/lib/glasshouse]' -r -F
@@ -115,6 +122,25 @@ complete -c glasshouse -n "__fish_glasshouse_using_subcommand query" -l state-di
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand query" -l log -d 'What is logged to standard error: a level, or a filter such as `info,glasshouse_store=debug`' -r
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand query" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand query" -s V -l version -d 'Print version'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand events" -l config -d 'Config file [default: /etc/glasshouse/glasshouse.toml, for the probe probe.toml beside it]' -r -F
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand events" -l state-dir -d 'State folder: where telemetry and the audit log are [default: what the config says, /var/lib/glasshouse]' -r -F
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand events" -l log -d 'What is logged to standard error: a level, or a filter such as `info,glasshouse_store=debug`' -r
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand events" -l all -d 'Also what was resolved, newest first'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand events" -l follow -d 'Go on with each change, looked for each second; ends with 0'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand events" -l json -d 'Print JSON, one line an event: {"id", "node", "state", "severity", "cause", "component", "source", "detail", "first_seen", "last_seen", "resolved", "evidence", "next_step"}'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand events" -s h -l help -d 'Print help'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand events" -s V -l version -d 'Print version'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand logs" -l source -d 'Only entries of this source; may be given several times' -r
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand logs" -l severity -d 'Only entries at least this severe' -r
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand logs" -l from -d 'Start: RFC 3339, or back from now as in `-1h`; an entry counts by when it happened and by when it was heard' -r
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand logs" -l to -d 'End: RFC 3339, `now`, or back from now as in `-10m`' -r
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand logs" -l most -d 'Entries at most; the newest are kept' -r
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand logs" -l config -d 'Config file [default: /etc/glasshouse/glasshouse.toml, for the probe probe.toml beside it]' -r -F
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand logs" -l state-dir -d 'State folder: where telemetry and the audit log are [default: what the config says, /var/lib/glasshouse]' -r -F
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand logs" -l log -d 'What is logged to standard error: a level, or a filter such as `info,glasshouse_store=debug`' -r
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand logs" -l json -d 'Print JSON, one line an entry: {"at", "heard", "source", "origin", "id", "severity", "code", "component", "text", "raw"}'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand logs" -s h -l help -d 'Print help'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand logs" -s V -l version -d 'Print version'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand store; and not __fish_seen_subcommand_from stat help" -l config -d 'Config file [default: /etc/glasshouse/glasshouse.toml, for the probe probe.toml beside it]' -r -F
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand store; and not __fish_seen_subcommand_from stat help" -l state-dir -d 'State folder: where telemetry and the audit log are [default: what the config says, /var/lib/glasshouse]' -r -F
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand store; and not __fish_seen_subcommand_from stat help" -l log -d 'What is logged to standard error: a level, or a filter such as `info,glasshouse_store=debug`' -r
@@ -232,24 +258,26 @@ complete -c glasshouse -n "__fish_glasshouse_using_subcommand generate" -l state
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand generate" -l log -d 'What is logged to standard error: a level, or a filter such as `info,glasshouse_store=debug`' -r
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand generate" -s h -l help -d 'Print help'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand generate" -s V -l version -d 'Print version'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "up" -d 'Try it: start everything on this machine\'s loopback interface'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "probe" -d 'Role: read the hardware and write frames for the node'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "node" -d 'Role: take frames and keep the store'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "serve" -d 'Role: answer MCP clients'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "authd" -d 'Role: sign people in, for a lab or one machine'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "check" -d 'Say what would run, what is missing and why'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "collect" -d 'Read this machine once and print what was read'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "query" -d 'Print values of one metric from the store'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "store" -d 'Look into the store'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "collectors" -d 'Look at the collectors'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "policy" -d 'Check and explain the policies'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "audit" -d 'Check the audit log'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "mcp" -d 'Bridge a local MCP client on standard input and output to a face'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "completions" -d 'Print completions for a shell'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "man" -d 'Write the man pages into a folder'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "version" -d 'Print the version'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "generate" -d 'Write every generated file below the root of a checkout'
-complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query store collectors policy audit mcp completions man version generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "up" -d 'Try it: start everything on this machine\'s loopback interface'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "probe" -d 'Role: read the hardware and write frames for the node'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "node" -d 'Role: take frames and keep the store'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "serve" -d 'Role: answer MCP clients'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "authd" -d 'Role: sign people in, for a lab or one machine'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "check" -d 'Say what would run, what is missing and why'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "collect" -d 'Read this machine once and print what was read'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "query" -d 'Print values of one metric from the store'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "events" -d 'Print what is wrong, worst first; ends with 1 where something is open'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "logs" -d 'Print what kernel, BMC and GPU driver wrote into their logs, newest last'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "store" -d 'Look into the store'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "collectors" -d 'Look at the collectors'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "policy" -d 'Check and explain the policies'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "audit" -d 'Check the audit log'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "mcp" -d 'Bridge a local MCP client on standard input and output to a face'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "completions" -d 'Print completions for a shell'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "man" -d 'Write the man pages into a folder'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "version" -d 'Print the version'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "generate" -d 'Write every generated file below the root of a checkout'
+complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and not __fish_seen_subcommand_from up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "stat" -d 'What the store holds, tier by tier'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and __fish_seen_subcommand_from collectors" -f -a "list" -d 'Every collector with its metrics, and why it is absent here'
 complete -c glasshouse -n "__fish_glasshouse_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "check" -d 'Parse them and check them against the schema'

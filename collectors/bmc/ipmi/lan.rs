@@ -199,9 +199,7 @@ impl IpmiTransport for Lan {
         let begun = Instant::now();
         loop {
             match self.try_once(request, deadline) {
-                Err(error)
-                    if error.is_silence() && tries < most && begun.elapsed() < PATIENCE =>
-                {
+                Err(error) if error.is_silence() && tries < most && begun.elapsed() < PATIENCE => {
                     tries += 1;
                 }
                 outcome => {
