@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use glasshouse_core::collector::{Collector, CollectorSpec, Presence, SampleWriter};
-use glasshouse_core::condition::{CAUSES, Condition};
+use glasshouse_core::condition::Condition;
 use glasshouse_core::fact::FactDefinition;
 use glasshouse_core::failure::{CollectError, FailureReason};
 use glasshouse_core::log::LogEntry;
@@ -140,10 +140,18 @@ impl Recording {
             }
         }
         for condition in &self.conditions {
-            if !CAUSES.contains(&&*condition.cause) {
+            if !spec.causes().contains(&&*condition.cause) {
                 found.push(format!(
-                    "the cause `{}` is not in the list",
+                    "the cause `{}` does not stand beside its name in `core::condition::STATED_BY`",
                     condition.cause
+                ));
+            }
+        }
+        for entry in &self.entries {
+            if spec.log_source() != Some(entry.source) {
+                found.push(format!(
+                    "the log `{}` does not stand beside its name in `core::log::READ_BY`",
+                    entry.source.word()
                 ));
             }
         }
