@@ -61,6 +61,8 @@ const FILES: &[(&str, &str)] = &[
         "/dev/ipmi*",
         "the requests of IPMI, which the driver takes by `IPMICTL_SEND_COMMAND` from whoever may open it; worker `ipmi` alone",
     ),
+    ("/dev/ipmi/*", "the same, as older systems name it"),
+    ("/dev/ipmidev/*", "the same, as older systems name it"),
     (
         "/dev/nvidia*",
         "whether they are there; the driver's own library opens them as it needs, worker `gpu` alone",
