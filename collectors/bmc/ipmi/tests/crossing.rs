@@ -62,31 +62,40 @@ fn is_near(a: f64, b: f64) -> bool {
     (a - b).abs() < 1e-9
 }
 
+/// A machine under load may lose every run to its own slowness: the network is then tried anew, so many times.
+const MOST_TRIES: u32 = 5;
+
 /// Runs a BMC behind a bad network and compares each value with what it is behind none.
-fn no_value_is_wrong(fate: impl FnMut(u64) -> Fate + Send + 'static, what: &str) {
+fn no_value_is_wrong(fate: fn(u64) -> Fate, what: &str) {
     let Some(simulated) = simulated() else { return };
     let truth = readings(&run(&mut bmc(simulated.lan())));
     assert!(truth.len() > 40, "{truth:?}");
-    let proxy = Proxy::before(simulated.lan(), fate).unwrap();
-    let mut bmc = bmc(proxy.address());
-    let (mut right, mut lost) = (0, 0);
-    for _ in 0..6 {
-        let recording = run(&mut bmc);
-        lost += u32::from(recording.outcome.is_err());
-        for (name, value) in readings(&recording) {
-            let true_value = truth.get(&name).copied();
-            assert!(
-                true_value.is_some_and(|truth| is_near(truth, value)),
-                "{what}: {name} is {true_value:?}, not {value}"
-            );
-            right += 1;
+    let mut right = 0;
+    for _ in 0..MOST_TRIES {
+        let proxy = Proxy::before(simulated.lan(), fate).unwrap();
+        let mut bmc = bmc(proxy.address());
+        let mut lost = 0;
+        for _ in 0..6 {
+            let recording = run(&mut bmc);
+            lost += u32::from(recording.outcome.is_err());
+            for (name, value) in readings(&recording) {
+                let true_value = truth.get(&name).copied();
+                assert!(
+                    true_value.is_some_and(|truth| is_near(truth, value)),
+                    "{what}: {name} is {true_value:?}, not {value}"
+                );
+                right += 1;
+            }
+        }
+        let replies = proxy.replies();
+        eprintln!(
+            "{what}: {right} values right, none wrong, {lost} of 6 runs lost, {replies} replies"
+        );
+        if right > 40 {
+            return;
         }
     }
-    eprintln!(
-        "{what}: {right} values right, none wrong, {lost} of 6 runs lost, {} replies",
-        proxy.replies()
-    );
-    assert!(right > 40, "{what}: only {right} values came through");
+    panic!("{what}: only {right} values came through");
 }
 
 #[test]
