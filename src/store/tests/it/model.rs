@@ -106,41 +106,56 @@ impl World {
         self.store = Some(store);
     }
 
-    fn define(&mut self) {
-        let store = self.store.as_mut().unwrap();
-        let define = |collector: usize, series: usize| {
-            let number =
-                u32::try_from(collector * 10 + series + usize::try_from(self.run).unwrap())
-                    .unwrap();
-            let kind = if series == 2 {
-                MetricKind::Counter
-            } else {
-                MetricKind::Gauge
-            };
-            let info = info(&metric(collector, series), COLLECTORS[collector], "x", kind);
-            store.define(self.run, number, &info).unwrap()
+    /// The number by which this run calls a series.
+    fn number(&self, collector: usize, series: usize) -> u32 {
+        u32::try_from(collector * 10 + series + usize::try_from(self.run).unwrap()).unwrap()
+    }
+
+    fn define_one(&mut self, collector: usize, series: usize) -> SeriesRef {
+        let kind = if series == 2 {
+            MetricKind::Counter
+        } else {
+            MetricKind::Gauge
         };
-        self.references = Vec::new();
-        let mut define = define;
-        for collector in 0..COLLECTORS.len() {
-            self.references.push(
+        let info = info(&metric(collector, series), COLLECTORS[collector], "x", kind);
+        let number = self.number(collector, series);
+        let store = self.store.as_mut().unwrap();
+        store.define(self.run, number, &info).unwrap()
+    }
+
+    fn define(&mut self) {
+        self.references = (0..COLLECTORS.len())
+            .map(|collector| {
                 (0..SERIES)
-                    .map(|series| define(collector, series))
-                    .collect(),
-            );
+                    .map(|series| self.define_one(collector, series))
+                    .collect()
+            })
+            .collect();
+    }
+
+    /// What the probe does each minute: it repeats what it knows, so that a series which the store forgot, because it had no
+    /// sample for hours, is defined again before it has one.
+    fn repeat(&mut self, collector: usize) {
+        for series in 0..SERIES {
+            let known = self.references[collector][series];
+            if !self.store.as_ref().unwrap().knows(known) {
+                self.references[collector][series] = self.define_one(collector, series);
+            }
         }
     }
 
-    /// What a restarted node does: it asks the store, because it cannot ask the probe.
+    /// What a restarted node does: it asks the store, because it cannot ask the probe. What the store forgot, the probe
+    /// repeats.
     fn remember(&mut self) {
         let known = self.store.as_ref().unwrap().definitions(self.run);
         let known: BTreeMap<u32, SeriesRef> = known.into_iter().collect();
-        let number = |collector: usize, series: usize| {
-            u32::try_from(collector * 10 + series + usize::try_from(self.run).unwrap()).unwrap()
-        };
         for collector in 0..COLLECTORS.len() {
             for series in 0..SERIES {
-                self.references[collector][series] = known[&number(collector, series)];
+                let number = self.number(collector, series);
+                self.references[collector][series] = match known.get(&number) {
+                    Some(reference) => *reference,
+                    None => self.define_one(collector, series),
+                };
             }
         }
     }
@@ -159,6 +174,7 @@ impl World {
     }
 
     fn append(&mut self, collector: usize, batches: u16, tenths: u16, seed: u16) {
+        self.repeat(collector);
         for n in 0..batches {
             self.wall += i64::from(tenths) * S / 10;
             self.boot += i64::from(tenths) * S / 10;
