@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use glasshouse_core::reader::CollectorState;
 use glasshouse_core::sample::{Quality, Value};
+use glasshouse_exposition::{Reading, openmetrics};
 use glasshouse_probe::{CollectedOnce, CollectedSample, Planned, collect_once};
 use serde_json::{Map, Value as Json, json};
 
 use crate::cli::{Collect, CollectFormat, Global};
 use crate::config::probe_file::ProbeConfig;
 use crate::exit::{Exit, Failure};
-use crate::exposition::{Reading, openmetrics};
 use crate::near::nearest;
 use crate::output::{print, print_json};
 use crate::places::{ConfigFiles, config_failure};

@@ -30,6 +30,7 @@ const ROOMS: &[Room] = &[
     room(1, "glasshouse-audit", &["core"]),
     room(1, "glasshouse-auth", &["core"]),
     room(1, "glasshouse-policies", &["core"]),
+    room(1, "glasshouse-exposition", &["core"]),
     room(1, "glasshouse-store", &["core"]),
     room(1, "glasshouse-wire", &["core"]),
     // the one door to files; collectors may use it although it stands on their floor
@@ -74,6 +75,7 @@ const ROOMS: &[Room] = &[
                 "authd",
                 "bmc",
                 "core",
+                "exposition",
                 "gpu",
                 "mcp",
                 "node",

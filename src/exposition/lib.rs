@@ -1,3 +1,5 @@
+//! Floor 1: how series look to Prometheus.
+//!
 //! OpenMetrics text, with names as OpenTelemetry translates them for Prometheus.
 //!
 //! The rules are those of "Prometheus and OpenMetrics Compatibility" in the OpenTelemetry specification: characters that
@@ -14,15 +16,15 @@ use glasshouse_core::sample::Value;
 
 /// One reading to show.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reading<'a> {
+pub struct Reading<'a> {
     /// The series.
-    pub(crate) series: &'a SeriesInfo,
+    pub series: &'a SeriesInfo,
     /// Its value.
-    pub(crate) value: Value,
+    pub value: Value,
 }
 
 /// Writes the readings, family by family in the order of their names.
-pub(crate) fn openmetrics(readings: &[Reading<'_>]) -> String {
+pub fn openmetrics(readings: &[Reading<'_>]) -> String {
     let mut families: BTreeMap<String, Vec<Reading<'_>>> = BTreeMap::new();
     for reading in readings {
         families
@@ -101,7 +103,7 @@ fn braces(labels: &BTreeMap<String, String>) -> String {
 }
 
 /// The name of the family: what stands in `# TYPE`, without `_total`.
-pub(crate) fn family_name(series: &SeriesInfo) -> String {
+pub fn family_name(series: &SeriesInfo) -> String {
     let mut name = plain_name(&series.metric);
     let is_counter = series.kind == MetricKind::Counter && series.states.is_empty();
     if is_counter && let Some(bare) = name.strip_suffix("_total") {
