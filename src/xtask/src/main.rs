@@ -1,8 +1,8 @@
 //! Tasks of this workspace: `cargo xtask up | test | gen [--check] | fixtures capture | bench footprint`. Never shipped.
 #![expect(clippy::print_stdout, reason = "a task's output is what it is run for")]
 
+mod bench;
 mod fixtures;
-mod footprint;
 mod generate;
 mod peers;
 mod processes;
@@ -52,7 +52,7 @@ enum Task {
     /// Measure
     Bench {
         #[command(subcommand)]
-        what: Bench,
+        what: bench::Bench,
     },
 }
 
@@ -69,16 +69,6 @@ enum Fixtures {
         /// Run the collectors over both, and print what the capture lost
         #[arg(long)]
         compare: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum Bench {
-    /// CPU and memory of probe, node and serve beside prometheus-node-exporter, in one run
-    Footprint {
-        /// How long to measure
-        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(5..=3600))]
-        seconds: u32,
     },
 }
 
@@ -104,8 +94,6 @@ fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
-        Task::Bench {
-            what: Bench::Footprint { seconds },
-        } => footprint::run(seconds),
+        Task::Bench { what } => bench::run(what),
     }
 }
