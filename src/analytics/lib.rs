@@ -1,0 +1,1 @@
+//! Floor 1: tables of samples, behind the wall of Polars.

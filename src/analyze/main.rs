@@ -1,0 +1,3 @@
+//! The part of Glasshouse that works on whole tables.
+
+const fn main() {}
