@@ -5,15 +5,14 @@
 //! a damaged frame costs itself. Readers list the folder and read; a file that retention removed meanwhile was the oldest.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use glasshouse_core::time::{Moment, Timestamp};
 
 use crate::bytes::wide;
+use crate::disk::{self, File};
 use crate::error::StoreError;
 use crate::frame::{self, Frames};
 use crate::retain::ClockWatch;
@@ -122,20 +121,20 @@ fn day_of(at: Timestamp) -> i64 {
 /// The parts in a folder with their bytes, sorted; none where there is no folder.
 fn list(dir: &Path) -> Result<Vec<(Part, u64)>, StoreError> {
     let failed = |source| StoreError::io("list", dir, source);
-    let entries = match fs::read_dir(dir) {
+    let entries = match disk::list(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(failed)?,
     };
     let mut parts = Vec::new();
     for entry in entries {
         let entry = entry.map_err(failed)?;
-        let name = entry.file_name();
+        let name = entry.name();
         let Some(part) = name.to_str().and_then(Part::parse) else {
             continue;
         };
         // what has gone meanwhile is not there
         if let Ok(metadata) = entry.metadata() {
-            parts.push((part, metadata.len()));
+            parts.push((part, metadata.bytes));
         }
     }
     parts.sort_unstable();
@@ -169,7 +168,7 @@ struct OpenPart {
 impl DayWriter {
     /// A writer in `dir`, which is made where it is missing.
     pub(crate) fn new(dir: &Path, keep: Keep) -> Result<Self, StoreError> {
-        fs::create_dir_all(dir).map_err(|source| StoreError::io("create", dir, source))?;
+        disk::create_dir_all(dir).map_err(|source| StoreError::io("create", dir, source))?;
         Ok(Self {
             dir: dir.to_owned(),
             keep,
@@ -267,7 +266,7 @@ impl DayWriter {
                 continue;
             }
             let path = self.dir.join(part.name());
-            match fs::remove_file(&path) {
+            match disk::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     return Err(StoreError::io("remove", &path, error));
                 }
@@ -287,17 +286,11 @@ impl OpenPart {
     fn open(dir: &Path, part: Part) -> Result<Self, StoreError> {
         let path = dir.join(part.name());
         let failed = |source| StoreError::io("open", &path, source);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
+        let file = File::open_or_create(&path).map_err(failed)?;
         let mut frames = Frames::new(&file, 0, u64::MAX);
         while frames.next().map_err(failed)?.is_some() {}
         let bytes = frames.good();
-        let torn = file.metadata().map_err(failed)?.len() > bytes;
+        let torn = file.metadata().map_err(failed)?.bytes > bytes;
         Ok(Self {
             part,
             path,

@@ -1,3 +1,5 @@
+use std::fs;
+
 use glasshouse_core::time::BootTime;
 
 use super::*;

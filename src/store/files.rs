@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
 use std::io;
-use std::os::unix::fs::DirEntryExt;
 use std::path::Path;
 
 use glasshouse_core::reader::Resolution;
+
+use crate::disk;
 
 /// A head: `head-<number>.log`. Numbers only grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,16 +87,16 @@ impl Listing {
     /// Reads the folder once.
     pub(crate) fn read(dir: &Path) -> io::Result<Self> {
         let mut listing = Self::default();
-        for entry in fs::read_dir(dir)? {
+        for entry in disk::list(dir)? {
             let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else {
+            let Ok(name) = entry.name().into_string() else {
                 continue;
             };
             if let Some(sequence) = parse_head(&name) {
-                let inode = entry.ino();
+                let inode = entry.inode();
                 listing.heads.push(HeadName { sequence, inode });
             } else if let Some(segment) = SegmentName::parse(&name) {
-                listing.segments.push((segment, entry.ino()));
+                listing.segments.push((segment, entry.inode()));
             } else if name.ends_with(TEMPORARY) {
                 listing.temporaries.push(name);
             } else if name.ends_with(DAMAGED) {

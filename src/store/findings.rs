@@ -7,7 +7,6 @@
 //! cleans them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,11 +19,11 @@ use glasshouse_core::time::{Moment, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::days::{DayWriter, Keep, Reach, Taken, each, look_back};
+use crate::disk::{self, File, Metadata};
 use crate::error::StoreError;
 use crate::event::EventV1;
 use crate::files::TEMPORARY;
 use crate::segment::sync_folder;
-use crate::stamp::Stamp;
 
 /// The file inside the folder.
 const NAME: &str = "current.json";
@@ -172,7 +171,7 @@ impl FindingWriter {
         if durability == Durability::Synced {
             file.sync_all().map_err(failed)?;
         }
-        fs::rename(&temporary, &path)
+        disk::rename(&temporary, &path)
             .map_err(|source| StoreError::io("rename", &temporary, source))?;
         match durability {
             Durability::Synced => sync_folder(&self.dir),
@@ -210,7 +209,7 @@ fn sort(open: &mut [Event]) {
 #[derive(Debug)]
 pub struct FindingFiles {
     dir: PathBuf,
-    cached: Mutex<Option<(Stamp, Arc<OpenEvents>)>>,
+    cached: Mutex<Option<(Metadata, Arc<OpenEvents>)>>,
 }
 
 impl FindingFiles {
@@ -228,7 +227,7 @@ impl FindingReader for FindingFiles {
     fn open(&self) -> Result<Arc<OpenEvents>, ReadError> {
         let path = self.dir.join(NAME);
         let file = File::open(&path).map_err(|source| io_error(&path, source))?;
-        let stamp = Stamp::of(&file).map_err(|source| io_error(&path, source))?;
+        let stamp = file.metadata().map_err(|source| io_error(&path, source))?;
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, open)) = &*cached
             && *known == stamp

@@ -1,3 +1,5 @@
+use std::fs;
+
 use glasshouse_core::condition::Severity;
 use glasshouse_core::finding::{Evidence, Finding};
 use glasshouse_core::text::Untrusted;

@@ -1,10 +1,9 @@
 //! Frames of the head log: how one is written, and how they are found again in a file that grows or was damaged.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use crate::bytes::{narrow, wide};
+use crate::disk::File;
 use crate::error::Malformed;
 
 /// The first bytes of every frame.
@@ -263,6 +262,7 @@ mod tests {
     fn walk(bytes: &[u8]) -> (Vec<Vec<u8>>, u64, u64) {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
+        let file = File::from(file);
         let mut frames = Frames::new(&file, 0, u64::MAX);
         let mut found = Vec::new();
         while let Some(payload) = frames.next().unwrap() {

@@ -1,13 +1,12 @@
 //! The head that is being written.
 
-use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use glasshouse_core::time::Moment;
 
 use crate::bytes::wide;
+use crate::disk::{self, File};
 use crate::error::StoreError;
 use crate::files::{TEMPORARY, head_name};
 use crate::record::{put_define, put_open};
@@ -50,11 +49,7 @@ impl Head {
     ) -> Result<Self, StoreError> {
         let path = dir.join(head_name(sequence));
         let temporary = dir.join(format!("{}{TEMPORARY}", head_name(sequence)));
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&temporary)
+        let file = File::create(&temporary)
             .map_err(|source| StoreError::io("create", &temporary, source))?;
         let mut head = Self {
             file,
@@ -70,12 +65,12 @@ impl Head {
             buffer: Vec::new(),
         };
         let written = head.begin(registry).and_then(|()| {
-            fs::rename(&temporary, &path)
+            disk::rename(&temporary, &path)
                 .map_err(|source| StoreError::io("rename", &temporary, source))
         });
         if let Err(error) = written {
             // What cannot be removed now is removed at the next start.
-            drop(fs::remove_file(&temporary));
+            drop(disk::remove_file(&temporary));
             return Err(error);
         }
         head.path = path;

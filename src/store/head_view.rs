@@ -1,6 +1,5 @@
 //! A head as a reader sees it: what was appended since the last look is read, the rest is remembered.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use glasshouse_core::reader::SeriesInfo;
 use glasshouse_core::sample::Sample;
 use glasshouse_core::time::Timestamp;
 
+use crate::disk::File;
 use crate::error::{Malformed, OTHER_VERSION};
 use crate::frame::Frames;
 use crate::record::{BatchRecord, MOST_SERIES, Record};

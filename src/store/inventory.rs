@@ -4,7 +4,6 @@
 //! have in answers stand in it too. Texts are as the machine gave them; whoever shows them cleans them.
 
 use std::borrow::Cow;
-use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +19,9 @@ use glasshouse_core::text::Untrusted;
 use glasshouse_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::disk::{self, File, Metadata};
 use crate::error::StoreError;
-use crate::stamp::Stamp;
+use crate::segment::sync_folder;
 
 /// The file inside the folder.
 const NAME: &str = "current.json";
@@ -35,9 +35,7 @@ const MOST_BYTES: u64 = 4 << 20;
 /// [`StoreError::Io`] names the file; the old inventory stands. [`StoreError::TooLarge`] where nobody would read it.
 pub fn write(dir: &Path, inventory: &Inventory) -> Result<(), StoreError> {
     replace(dir, inventory, File::sync_all)?;
-    File::open(dir)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| StoreError::io("sync", dir, source))
+    sync_folder(dir)
 }
 
 /// As [`write()`], without waiting for the disk: for what is soon written again. Power loss may cost the file, which
@@ -65,20 +63,20 @@ fn replace(
             most: usize::try_from(MOST_BYTES).unwrap_or(usize::MAX),
         });
     }
-    fs::create_dir_all(dir).map_err(|source| StoreError::io("create", dir, source))?;
+    disk::create_dir_all(dir).map_err(|source| StoreError::io("create", dir, source))?;
     let mut file =
         File::create(&temporary).map_err(|source| StoreError::io("create", &temporary, source))?;
     file.write_all(&json)
         .and_then(|()| sync(&file))
         .map_err(|source| StoreError::io("write", &temporary, source))?;
-    fs::rename(&temporary, &path).map_err(|source| StoreError::io("rename", &temporary, source))
+    disk::rename(&temporary, &path).map_err(|source| StoreError::io("rename", &temporary, source))
 }
 
 /// Reads the inventory that [`write()`] writes; parses it again only when the file was replaced.
 #[derive(Debug)]
 pub struct InventoryFile {
     path: PathBuf,
-    cached: Mutex<Option<(Stamp, Arc<Inventory>)>>,
+    cached: Mutex<Option<(Metadata, Arc<Inventory>)>>,
 }
 
 impl InventoryFile {
@@ -110,7 +108,7 @@ impl InventoryFile {
 impl InventoryReader for InventoryFile {
     fn inventory(&self) -> Result<Arc<Inventory>, ReadError> {
         let file = File::open(&self.path).map_err(|source| self.io(source))?;
-        let stamp = Stamp::of(&file).map_err(|source| self.io(source))?;
+        let stamp = file.metadata().map_err(|source| self.io(source))?;
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, inventory)) = &*cached
             && *known == stamp
@@ -292,6 +290,8 @@ fn nanos(span: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn example() -> Inventory {

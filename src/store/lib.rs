@@ -68,6 +68,7 @@ mod bytes;
 mod catalog;
 mod column;
 mod days;
+mod disk;
 mod error;
 mod event;
 mod failing;
@@ -94,13 +95,14 @@ mod rollup_block;
 mod seal;
 mod segment;
 mod settings;
-mod stamp;
 mod stat;
 mod store;
 mod times;
 mod view;
 
 pub use days::Keep;
+#[cfg(feature = "faults")]
+pub use disk::faults;
 pub use error::StoreError;
 pub use reader::StoreReader;
 pub use recovery::Recovery;

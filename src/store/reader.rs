@@ -8,6 +8,7 @@ use glasshouse_core::reader::{
 };
 use glasshouse_core::time::{Timestamp, Window};
 
+use crate::disk;
 use crate::error::StoreError;
 use crate::present;
 use crate::range::range;
@@ -55,7 +56,7 @@ impl StoreReader {
             match answered {
                 Ok(answer) => return answer.ok_or_else(|| self.empty()),
                 Err(error) if error.is_missing() => {
-                    if !self.view.dir.exists() {
+                    if disk::metadata(&self.view.dir).is_err() {
                         return Err(self.empty());
                     }
                     outcome = Err(error.into());

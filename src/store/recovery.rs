@@ -1,11 +1,10 @@
 //! What a start finds, and how it is mended.
 
-use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
-
 use crate::catalog::Catalog;
+use crate::disk::{self, File};
 use crate::error::{Malformed, OTHER_VERSION, StoreError};
 use crate::files::{DAMAGED, Listing, SegmentName, head_name};
 use crate::frame::{self, Frames};
@@ -55,20 +54,16 @@ pub(crate) struct Found {
 
 /// Makes sure that nobody else writes. The lock ends with the file, also when the process is killed.
 pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
-    fs::create_dir_all(dir).map_err(|source| StoreError::io("create", dir, source))?;
+    disk::create_dir_all(dir).map_err(|source| StoreError::io("create", dir, source))?;
     let path = dir.join("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|source| StoreError::io("open", &path, source))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    let file =
+        File::open_or_create(&path).map_err(|source| StoreError::io("open", &path, source))?;
+    match file.lock() {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Busy {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(StoreError::Busy {
             path: dir.to_owned(),
         }),
-        Err(error) => Err(StoreError::io("lock", &path, error.into())),
+        Err(error) => Err(StoreError::io("lock", &path, error)),
     }
 }
 
@@ -95,7 +90,7 @@ pub(crate) fn recover(dir: &Path) -> Result<Found, StoreError> {
     }
     for name in temporaries.into_iter().chain(listing.drop_replaced()) {
         let path = dir.join(&name);
-        fs::remove_file(&path).map_err(|source| StoreError::io("remove", &path, source))?;
+        disk::remove_file(&path).map_err(|source| StoreError::io("remove", &path, source))?;
         found.recovery.removed.push(name);
     }
     for footer in footers {
@@ -120,7 +115,7 @@ pub(crate) fn recover(dir: &Path) -> Result<Found, StoreError> {
 /// Renames a file so that nobody reads it again, but somebody may look at it.
 pub(crate) fn set_aside(dir: &Path, name: &str) -> Result<(), StoreError> {
     let path = dir.join(name);
-    fs::rename(&path, dir.join(format!("{name}{DAMAGED}")))
+    disk::rename(&path, &dir.join(format!("{name}{DAMAGED}")))
         .map_err(|source| StoreError::io("rename", &path, source))
 }
 
@@ -145,11 +140,7 @@ fn mend_head(dir: &Path, sequence: u64, found: &mut Found) -> Result<(), StoreEr
         let path = &path;
         move |source| StoreError::io(action, path, source)
     };
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(&path)
-        .map_err(io("open"))?;
+    let file = File::open_to_mend(&path).map_err(io("open"))?;
     let mut frames = Frames::new(&file, 0, u64::MAX);
     let mut lost = 0;
     while let Some(payload) = frames.next().map_err(io("read"))? {
@@ -179,7 +170,7 @@ fn mend_head(dir: &Path, sequence: u64, found: &mut Found) -> Result<(), StoreEr
         found.recovery.lost.push((name.clone(), lost));
     }
     let good = frames.good();
-    let bytes = file.metadata().map_err(io("read"))?.len();
+    let bytes = file.metadata().map_err(io("read"))?.bytes;
     if bytes > good {
         file.set_len(good)
             .and_then(|()| file.sync_data())

@@ -1,11 +1,11 @@
 //! What retention may take: files that were set aside, and whether the clock can be believed.
 
-use std::fs;
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use glasshouse_core::time::{BootTime, Moment, Timestamp};
 
+use crate::disk;
 use crate::error::StoreError;
 use crate::files::Listing;
 
@@ -72,15 +72,15 @@ pub(crate) fn asides(dir: &Path) -> Result<Vec<Aside>, StoreError> {
     for name in listing.damaged {
         let path = dir.join(&name);
         // Whoever looked at it may have removed it.
-        let Ok(metadata) = fs::metadata(&path) else {
+        let Ok(metadata) = disk::metadata(&path) else {
             continue;
         };
-        let modified = metadata.modified().ok();
-        let age = modified.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let seconds = metadata.modified_seconds.saturating_mul(1_000_000_000);
+        let modified = seconds.saturating_add(metadata.modified_nanos);
         asides.push(Aside {
-            modified: Timestamp::from_nanos(0).after(age.unwrap_or_default()),
+            modified: Timestamp::from_nanos(modified),
             name,
-            bytes: metadata.len(),
+            bytes: metadata.bytes,
         });
     }
     asides.sort_by(|a, b| (a.modified, &a.name).cmp(&(b.modified, &b.name)));

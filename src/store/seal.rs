@@ -1,7 +1,6 @@
 //! Seals a head: reads it once more and writes its samples as columns.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use glasshouse_core::labels::Labels;
 use glasshouse_core::reader::{Resolution, SeriesInfo};
 
 use crate::column::Column;
+use crate::disk::File;
 use crate::error::{Malformed, StoreError};
 use crate::files::{SegmentName, head_name};
 use crate::frame::Frames;

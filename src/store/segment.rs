@@ -1,13 +1,12 @@
 //! Segment files: written once, whole, then only read.
 
-use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use glasshouse_core::reader::{Resolution, SeriesInfo};
 
 use crate::bytes::{Cursor, narrow, wide};
+use crate::disk::{self, File};
 use crate::error::{Malformed, OTHER_VERSION, StoreError};
 use crate::files::{SegmentName, TEMPORARY};
 use crate::index::{IndexBuilder, Place};
@@ -145,7 +144,7 @@ impl SegmentWriter {
             .flush()
             .and_then(|()| self.file.get_ref().sync_all())
             .map_err(|source| StoreError::io("sync", &self.temporary, source))?;
-        fs::rename(&self.temporary, &self.path)
+        disk::rename(&self.temporary, &self.path)
             .map_err(|source| StoreError::io("rename", &self.temporary, source))?;
         self.finished = true;
         if let Some(dir) = self.path.parent() {
@@ -173,15 +172,13 @@ impl Drop for SegmentWriter {
     fn drop(&mut self) {
         if !self.finished {
             // What cannot be removed now is removed at the next start.
-            drop(fs::remove_file(&self.temporary));
+            drop(disk::remove_file(&self.temporary));
         }
     }
 }
 
 pub(crate) fn sync_folder(dir: &Path) -> Result<(), StoreError> {
-    File::open(dir)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| StoreError::io("sync", dir, source))
+    disk::sync_folder(dir).map_err(|source| StoreError::io("sync", dir, source))
 }
 
 /// Whether the file begins like a segment of another version.
@@ -210,7 +207,7 @@ impl SegmentFile {
         let bytes = file
             .metadata()
             .map_err(|source| StoreError::io("read", &path, source))?
-            .len();
+            .bytes;
         let io = |source| StoreError::io("read", &path, source);
         let mut end = [0; FOOTER];
         let footer = match bytes.checked_sub(wide(FOOTER)) {

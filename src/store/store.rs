@@ -1,6 +1,5 @@
 //! The one writer.
 
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use glasshouse_core::failure::FailureReason;
@@ -9,6 +8,7 @@ use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::{BootTime, Moment, Timestamp};
 
 use crate::catalog::{Catalog, Due, DueMerge, whole};
+use crate::disk::{self, File};
 use crate::error::StoreError;
 use crate::failing::Failing;
 use crate::files::{SegmentName, head_name};
@@ -409,7 +409,7 @@ impl Store {
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {
         let path = self.dir.join(name);
-        match fs::remove_file(&path).map_err(|source| StoreError::io("remove", &path, source)) {
+        match disk::remove_file(&path).map_err(|source| StoreError::io("remove", &path, source)) {
             Err(error) if !error.is_missing() => Err(error),
             _ => Ok(()),
         }

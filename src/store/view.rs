@@ -1,13 +1,12 @@
 //! What a reader remembers between questions, and the snapshot that it takes for each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use glasshouse_core::reader::Resolution;
 
+use crate::disk::File;
 use crate::error::StoreError;
 use crate::files::{Listing, SegmentName, head_name};
 use crate::head_view::HeadView;
@@ -180,7 +179,7 @@ impl Cache {
         let path = dir.join(head_name(sequence));
         let file = File::open(&path).map_err(|source| StoreError::io("open", &path, source))?;
         let io = |source| StoreError::io("read", &path, source);
-        let inode = file.metadata().map_err(io)?.ino();
+        let inode = file.metadata().map_err(io)?.inode;
         let (_, view) = self
             .heads
             .entry(sequence)
