@@ -35,7 +35,7 @@ fn main() -> Outcome<()> {
     let (names, times, values) = (names.str()?, times.i64()?, values.f64()?);
 
     let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
-    for name in names {
+    for name in names.iter() {
         numbers.insert(name.ok_or("a row has no series")?, 0);
     }
     for (number, slot) in (0..).zip(numbers.values_mut()) {
@@ -43,7 +43,7 @@ fn main() -> Outcome<()> {
     }
     let mut rows = Vec::with_capacity(names.len());
     let mut left_out = 0_u64;
-    for ((name, millis), value) in names.iter().zip(times).zip(values) {
+    for ((name, millis), value) in names.iter().zip(times.iter()).zip(values.iter()) {
         let series = *name
             .and_then(|name| numbers.get(name))
             .ok_or("a row has no series")?;
