@@ -98,7 +98,8 @@ const ROOMS: &[Room] = &[
     room(ROOF, "glasshouse-analyze", &["analytics", "core", "store"]),
     room(OUTSIDE, "glasshouse-sim", &[]),
     room(OUTSIDE, "glasshouse-fake-nvml", &[]),
-    room(OUTSIDE, "xtask", &[]),
+    // measures a node that has a BMC
+    room(OUTSIDE, "xtask", &["sim"]),
 ];
 
 /// Edges within one floor, each with its reason above.
@@ -107,6 +108,7 @@ const SAME_FLOOR: &[(&str, &str)] = &[
     ("glasshouse-bmc", "glasshouse-sysfs"),
     ("glasshouse-performance", "glasshouse-sysfs"),
     ("glasshouse-power", "glasshouse-sysfs"),
+    ("xtask", "glasshouse-sim"),
 ];
 
 const fn room(floor: u8, name: &'static str, knows: &'static [&'static str]) -> Room {

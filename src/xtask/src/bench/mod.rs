@@ -6,16 +6,12 @@ use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
-    /// CPU and memory of probe, node and serve beside prometheus-node-exporter, in one run
-    Footprint {
-        /// How long to measure
-        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(5..=3600))]
-        seconds: u32,
-    },
+    /// CPU, memory and wake-ups of a whole node beside prometheus-node-exporter and Netdata, in one run
+    Footprint(footprint::Options),
 }
 
 pub(crate) fn run(what: Bench) -> anyhow::Result<()> {
     match what {
-        Bench::Footprint { seconds } => footprint::run(seconds),
+        Bench::Footprint(options) => footprint::run(&options),
     }
 }
