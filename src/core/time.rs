@@ -232,6 +232,59 @@ impl Window {
     }
 }
 
+/// A day in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(i64);
+
+impl Day {
+    /// The day that an instant lies in.
+    #[must_use]
+    pub const fn of(at: Timestamp) -> Self {
+        Self(at.0.div_euclid(NANOS_PER_DAY))
+    }
+
+    /// Days since 1970-01-01.
+    #[must_use]
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+
+    /// From its first instant to that of the next day, as far as there are timestamps.
+    #[must_use]
+    pub const fn window(self) -> Window {
+        let from = self.0.saturating_mul(NANOS_PER_DAY);
+        Window {
+            from: Timestamp(from),
+            to: Timestamp(from.saturating_add(NANOS_PER_DAY)),
+        }
+    }
+}
+
+/// `2026-01-31`, in the Gregorian calendar.
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Years begin in March here, so that the leap day is the last; calendars repeat after 400 years.
+        let since_march = self.0 + DAYS_TO_1970;
+        let era = since_march.div_euclid(DAYS_OF_400_YEARS);
+        let day_of_era = since_march.rem_euclid(DAYS_OF_400_YEARS);
+        let year_of_era =
+            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = (month_from_march + 2) % 12 + 1;
+        let year = era * 400 + year_of_era + i64::from(month <= 2);
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
+/// Days from 0000-03-01 to 1970-01-01.
+const DAYS_TO_1970: i64 = 719_468;
+
+const DAYS_OF_400_YEARS: i64 = 146_097;
+
+const NANOS_PER_DAY: i64 = 86_400 * NANOS_PER_SECOND;
+
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 fn clamp_to_i64(span: Duration) -> i64 {
@@ -280,5 +333,29 @@ mod tests {
         assert_eq!(w(0, 10).intersect(w(5, 20)), Some(w(5, 10)));
         assert_eq!(w(0, 10).intersect(w(10, 20)), None);
         assert_eq!(w(10, 0).length(), Duration::ZERO);
+    }
+
+    #[test]
+    fn days_have_the_names_of_the_calendar() {
+        for (seconds, name) in [
+            (0, "1970-01-01"),
+            (86_399, "1970-01-01"),
+            (86_400, "1970-01-02"),
+            (-1, "1969-12-31"),
+            (951_782_400, "2000-02-29"),
+            (951_868_800, "2000-03-01"),
+            (1_709_164_800, "2024-02-29"),
+            (1_735_603_200, "2024-12-31"),
+            (1_795_305_600, "2026-11-22"),
+            (4_107_542_400, "2100-03-01"),
+        ] {
+            let at = Timestamp::from_seconds(seconds);
+            assert_eq!(Day::of(at).to_string(), name);
+            assert!(Day::of(at).window().contains(at), "{name}");
+        }
+        for end in [i64::MIN, i64::MAX] {
+            let day = Day::of(Timestamp::from_nanos(end));
+            assert!(day.window().length() > Duration::ZERO, "{day}");
+        }
     }
 }

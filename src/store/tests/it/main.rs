@@ -13,4 +13,6 @@ mod model;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod scan;
+#[cfg(test)]
 mod upkeep;
