@@ -98,6 +98,7 @@ mod segment;
 mod settings;
 mod stat;
 mod store;
+mod tail;
 mod times;
 mod view;
 
@@ -111,3 +112,4 @@ pub use scan::{Samples, Scan};
 pub use settings::{Retention, StoreSettings};
 pub use stat::{StoreStat, stat};
 pub use store::{Batch, Maintenance, SeriesRef, Store};
+pub use tail::{Backlog, CursorError, Tail, TailChunk, TailCursor, Vanished};

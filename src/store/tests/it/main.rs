@@ -13,6 +13,8 @@ mod model;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod tail;
+#[cfg(test)]
 mod scan;
 #[cfg(test)]
 mod upkeep;

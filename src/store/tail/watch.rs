@@ -1,0 +1,81 @@
+//! What waits to be read, and what is gone before it was.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::error::StoreError;
+use crate::files::{DAMAGED, Listing, SegmentName};
+use crate::segment::SegmentFile;
+
+use super::raw;
+
+/// What waits to be read behind a position.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Sealed files that were not read, or not to their end.
+    pub files: usize,
+    /// Values in them, at most: those of a file that was read in part count.
+    pub samples: u64,
+    /// What vanished unread since the last look.
+    pub vanished: Vec<Vanished>,
+}
+
+/// A sealed file that is gone before it was read to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vanished {
+    /// Its name.
+    pub file: String,
+    /// Values in it, at most: those of a file that was read in part count.
+    pub samples: u64,
+    /// It was set aside because it made no sense. Else retention took it.
+    pub is_damaged: bool,
+}
+
+/// The unread files of the last look, and how many values each has.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    waiting: BTreeMap<SegmentName, u64>,
+}
+
+impl Watch {
+    pub(super) fn look(
+        &mut self,
+        dir: &Path,
+        listing: &Listing,
+        from: u64,
+        reading: Option<SegmentName>,
+    ) -> Result<Backlog, StoreError> {
+        let mut backlog = Backlog::default();
+        let mut waiting = BTreeMap::new();
+        for name in raw(listing).filter(|name| name.last >= from) {
+            let samples = match self.waiting.get(&name) {
+                Some(samples) => *samples,
+                None => match SegmentFile::open(dir, name) {
+                    // replaced since it was listed: the next look sees what by
+                    Err(error) if error.is_missing() => continue,
+                    Err(error) if error.is_damage() => 0,
+                    file => file?.footer.samples,
+                },
+            };
+            waiting.insert(name, samples);
+        }
+        for (name, samples) in &self.waiting {
+            let is_kept = raw(listing).any(|new| new.covers(name.first, name.last));
+            let was_read = name.last < from || reading == Some(*name);
+            if !is_kept && !was_read {
+                let aside = format!("{name}{DAMAGED}");
+                backlog.vanished.push(Vanished {
+                    file: name.to_string(),
+                    samples: *samples,
+                    is_damaged: listing.damaged.contains(&aside),
+                });
+            }
+        }
+        backlog.files = waiting.len();
+        backlog.samples = waiting
+            .values()
+            .fold(0, |sum, one| sum.saturating_add(*one));
+        self.waiting = waiting;
+        Ok(backlog)
+    }
+}
