@@ -80,7 +80,7 @@ pub trait CollectorSpec: Sync + fmt::Debug {
     fn build(&self, root: &Path, options: &Options) -> Box<dyn Collector>;
 }
 
-/// A reader of one source. It runs on a thread of its own, may keep state between runs, and never panics.
+/// A reader of one source. It runs on one thread at a time, not always the same, may keep state between runs, and never panics.
 pub trait Collector: Send + fmt::Debug {
     /// Reads the source once and writes what it says.
     ///

@@ -200,13 +200,13 @@ impl Slot {
         Some(detail)
     }
 
-    /// Its thread is gone.
+    /// What ran it is gone.
     pub(crate) fn ended(&self) {
         let mut inner = self.lock();
         inner.running = None;
         inner.set(
             CollectorState::Failed(FailureReason::Io),
-            "its thread has ended, a bug",
+            "what runs it has ended, a bug",
         );
     }
 

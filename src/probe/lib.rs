@@ -1,17 +1,18 @@
-//! Floor 2: collector threads and the frame writer.
+//! Floor 2: what runs the collectors, and the frame writer.
 //!
 //! The probe is the process that reads hardware. It takes no input but its settings and the machine itself: there is
 //! no listener here and nothing is ever read from the link to the node.
 //!
 //! ```text
-//! collector thread ─▶ Recorder ─┐
-//! collector thread ─▶ Recorder ─┼─▶ Queue (60 s, drop-oldest) ─▶ one writer thread ─▶ FIFO
+//! crew: collector ─▶ Recorder ───┐
+//!       collector ─▶ Recorder ───┼─▶ Queue (60 s, drop-oldest) ─▶ one writer thread ─▶ FIFO
 //! worker thread ◀─ pipe ─ worker ┤
 //! supervisor: watchdog, status, own metrics ─┘
 //! ```
 //!
-//! * A collector thread owns its collector, its schedule and its series. One that hangs costs its own series alone; the
-//!   supervisor reports it, and what it says after its deadline is thrown away.
+//! * One thread of the crew runs all collectors that are due at a tick, so that a tick wakes the machine once; another
+//!   takes over at once when that one does not come back. A collector owns its schedule and its series. One that hangs
+//!   costs its own series alone; the supervisor reports it, and what it says after its deadline is thrown away.
 //! * What asks a device that may never answer, or parses what a network sent, runs in a worker: this same machinery in
 //!   a process of its own, which ends itself when a call misses its deadline ([`run_worker`]). The probe reads its
 //!   frames as it would read a device's answer: only what the worker's collectors declare is taken, at the pace at
@@ -29,6 +30,7 @@
 //!   Conditions go out when they change and once in [`REPEAT_PERIOD`], log entries once.
 
 mod board;
+mod crew;
 mod end;
 mod facts;
 mod keeper;

@@ -15,8 +15,8 @@ const MOST_DEFINITION_BYTES: usize = 4 << 20;
 /// out, nor they samples.
 const MOST_LOG_BYTES: usize = 2 << 20;
 
-/// With fewer frames than this the link keeps up: a run of every collector, now and then two.
-const KEEPS_UP: usize = 32;
+/// With fewer payloads than this for each collector the link keeps up: what one run may want to be sent, twice.
+const KEEPS_UP: usize = 6;
 
 /// What one run of one collector wants to be sent, in this order.
 #[derive(Debug, Default)]
@@ -78,6 +78,7 @@ pub(crate) struct Queue {
     inner: Mutex<Inner>,
     filled: Condvar,
     most_batches: usize,
+    collectors: usize,
 }
 
 #[derive(Debug, Default)]
@@ -111,12 +112,39 @@ impl Queue {
             inner: Mutex::default(),
             filled: Condvar::new(),
             most_batches,
+            collectors: 1,
         }
     }
 
-    /// Takes a run; makes room by dropping the oldest. `false` where its definitions find no room: the run is dropped,
-    /// but for its log entries.
+    /// The same, for the runs of so many collectors at one tick.
+    pub(crate) const fn for_collectors(mut self, collectors: usize) -> Self {
+        self.collectors = collectors;
+        self
+    }
+
+    /// Takes a run, as [`Self::put`], and wakes the reader.
     pub(crate) fn push(&self, outgoing: Outgoing) -> bool {
+        let has_room = self.put(outgoing);
+        self.wake();
+        has_room
+    }
+
+    /// Wakes the reader where it sleeps although there is something for it.
+    pub(crate) fn wake(&self) {
+        let mut inner = self.lock();
+        let wakes = inner.is_awaited && !inner.payloads.is_empty();
+        if wakes {
+            inner.is_awaited = false;
+        }
+        drop(inner);
+        if wakes {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Takes a run and wakes nobody; makes room by dropping the oldest. `false` where its definitions find no room: the run is dropped,
+    /// but for its log entries.
+    pub(crate) fn put(&self, outgoing: Outgoing) -> bool {
         let mut inner = self.lock();
         let definitions: usize = outgoing.definitions.iter().map(Vec::len).sum();
         for LogPayload { entries, payload } in outgoing.log {
@@ -138,12 +166,6 @@ impl Queue {
             inner.make_room(self.most_batches);
         } else if outgoing.batch.is_some() {
             inner.dropped = inner.dropped.saturating_add(1);
-        }
-        let wakes = std::mem::take(&mut inner.is_awaited);
-        drop(inner);
-        // of many collectors that run at one tick only the first costs a wake
-        if wakes {
-            self.filled.notify_one();
         }
         has_room
     }
@@ -179,7 +201,7 @@ impl Queue {
 
     /// Whether the reader keeps up, so that there is room for what was said before.
     pub(crate) fn keeps_up(&self) -> bool {
-        self.lock().payloads.len() < KEEPS_UP
+        self.lock().payloads.len() < self.collectors.saturating_mul(KEEPS_UP)
     }
 
     pub(crate) fn counts(&self) -> QueueCounts {

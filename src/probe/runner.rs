@@ -1,4 +1,4 @@
-//! The thread of one collector.
+//! The runs of one collector.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -15,9 +15,8 @@ use crate::queue::{Outgoing, Queue};
 use crate::recorder::{Ending, Recorder, Repeat};
 use crate::schedule::until_next;
 use crate::settings::Planned;
-use crate::stop::Stop;
 
-/// Everything that the thread of one collector has.
+/// Everything that the runs of one collector take.
 #[derive(Debug)]
 pub(crate) struct Runner {
     pub(crate) planned: Planned,
@@ -26,22 +25,18 @@ pub(crate) struct Runner {
     pub(crate) recorder: Recorder,
     pub(crate) slot: Arc<Slot>,
     pub(crate) queue: Arc<Queue>,
-    pub(crate) stop: Arc<Stop>,
+    /// Built at the first run, on the thread that makes it.
+    pub(crate) collector: Option<Box<dyn Collector>>,
 }
 
 impl Runner {
-    /// Runs the collector at once, and then at each tick until the end.
-    pub(crate) fn run(mut self) {
-        let mut collector = self.build();
-        loop {
-            if !self.run_once(&mut *collector) {
-                collector = self.build();
-            }
-            let wait = until_next(SystemClock.now(), self.interval);
-            if self.stop.wait(wait) {
-                return;
-            }
+    /// One run; how long to wait for the next.
+    pub(crate) fn run(&mut self) -> Duration {
+        let mut collector = self.collector.take().unwrap_or_else(|| self.build());
+        if self.run_once(&mut *collector) {
+            self.collector = Some(collector);
         }
+        until_next(SystemClock.now(), self.interval)
     }
 
     /// One run; `false` where it panicked and the collector cannot be trusted any more.
@@ -72,7 +67,7 @@ impl Runner {
                 log,
                 ..self.recorder.payloads(at, verdict.state, repeat)
             };
-            if self.queue.push(outgoing) {
+            if self.queue.put(outgoing) {
                 self.recorder.sent();
             }
             if !matches!(verdict.state, CollectorState::Failed(_)) {
@@ -81,7 +76,7 @@ impl Runner {
             let conditions = self.recorder.take_conditions();
             self.slot.conditions(conditions, verdict.state);
         } else if !log.is_empty() {
-            self.queue.push(Outgoing {
+            self.queue.put(Outgoing {
                 log,
                 ..Outgoing::default()
             });

@@ -15,6 +15,7 @@ use rustix::io::ioctl_fionbio;
 use tracing::{info, warn};
 
 use crate::board::{Place, Slot};
+use crate::crew::Crew;
 use crate::link::Output;
 use crate::own::{OWN_COLLECTOR, OWN_METRICS, own_place, write_own};
 use crate::queue::{Outgoing, Queue, QueueCounts};
@@ -118,8 +119,7 @@ struct Probe {
     numbers: Numbers,
     slots: Vec<Arc<Slot>>,
     workers: Vec<Kept>,
-    /// With the place of its collector.
-    threads: Vec<(usize, JoinHandle<()>)>,
+    crew: Arc<Crew>,
     writer: Option<JoinHandle<()>>,
     own: Recorder,
     own_slot: Slot,
@@ -130,6 +130,12 @@ struct Probe {
 impl Probe {
     fn new(settings: &ProbeSettings, part: Part) -> Self {
         let numbers = Numbers::new();
+        let queue = Queue::new(queue_batches(settings)).for_collectors(settings.collectors.len());
+        let queue = Arc::new(queue);
+        let stack_bytes = match part {
+            Part::Probe => STACK_BYTES,
+            Part::Worker => WORKER_STACK_BYTES,
+        };
         let owner = Owner {
             collector: OWN_COLLECTOR,
             metrics: OWN_METRICS,
@@ -139,7 +145,8 @@ impl Probe {
             part,
             run: new_run(),
             stop: Arc::default(),
-            queue: Arc::new(Queue::new(queue_batches(settings))),
+            crew: Crew::new(&queue, stack_bytes),
+            queue,
             own: Recorder::new(owner, &[], numbers.clone()),
             own_slot: Slot::new(
                 own_place(owner.interval, &settings.tempo),
@@ -149,7 +156,6 @@ impl Probe {
             numbers,
             slots: Vec::new(),
             workers: Vec::new(),
-            threads: Vec::new(),
             writer: None,
         }
     }
@@ -160,16 +166,18 @@ impl Probe {
         self.writer = Some(spawn("frames".to_owned(), STACK_BYTES, move || {
             send(run, output, &queue, &stop);
         })?);
+        let mut runners = Vec::new();
         for planned in settings.collectors.iter().take(MOST_PLANNED) {
             let is_elsewhere = self.part == Part::Probe && planned.spec.worker().is_some();
             let slot = self.make_slot(settings, planned);
             if planned.enabled && !is_elsewhere {
-                self.start_collector(settings, planned, slot)?;
+                runners.push(self.runner(settings, planned, slot));
             } else if planned.enabled {
                 self.hand_over(settings, planned, slot);
             }
         }
-        let collectors = self.threads.len();
+        let collectors = runners.len();
+        self.crew.take_on(runners)?;
         for kept in &mut self.workers {
             kept.start(settings, &self.stop)?;
         }
@@ -217,12 +225,7 @@ impl Probe {
         }
     }
 
-    fn start_collector(
-        &mut self,
-        settings: &ProbeSettings,
-        planned: &Planned,
-        slot: Arc<Slot>,
-    ) -> Result<(), ProbeError> {
+    fn runner(&self, settings: &ProbeSettings, planned: &Planned, slot: Arc<Slot>) -> Runner {
         let spec = planned.spec;
         let interval = settings.tempo.interval(planned);
         let owner = Owner {
@@ -230,7 +233,7 @@ impl Probe {
             metrics: spec.metrics(),
             interval,
         };
-        let runner = Runner {
+        Runner {
             planned: planned.clone(),
             root: settings.root.clone(),
             interval,
@@ -239,16 +242,8 @@ impl Probe {
                 .watched_by(&slot),
             slot,
             queue: Arc::clone(&self.queue),
-            stop: Arc::clone(&self.stop),
-        };
-        let stack = match self.part {
-            Part::Probe => STACK_BYTES,
-            Part::Worker => WORKER_STACK_BYTES,
-        };
-        let thread = spawn(spec.name().to_owned(), stack, move || runner.run())?;
-        self.threads
-            .push((self.slots.len().saturating_sub(1), thread));
-        Ok(())
+            collector: None,
+        }
     }
 
     fn watch(&mut self, settings: &ProbeSettings, stop: &AtomicBool) -> Result<(), ProbeError> {
@@ -277,7 +272,7 @@ impl Probe {
     }
 
     /// Finds what hangs, and gives one of those that did not before.
-    fn watch_collectors(&mut self) -> Option<ProbeError> {
+    fn watch_collectors(&self) -> Option<ProbeError> {
         let mut hung = None;
         for slot in &self.slots {
             if let Some(detail) = slot.watch() {
@@ -289,12 +284,6 @@ impl Probe {
                 hung = Some(ProbeError::Hung { collector, detail });
             }
         }
-        let slots = &self.slots;
-        keep_running(&mut self.threads, JoinHandle::is_finished, |at| {
-            if let Some(slot) = slots.get(at) {
-                slot.ended();
-            }
-        });
         hung
     }
 
@@ -389,12 +378,14 @@ impl Probe {
     /// Ends the collectors, which get this long, and the writer.
     fn stop(self, patience: Duration) {
         self.stop.set();
-        let mut threads: Vec<JoinHandle<()>> =
-            self.threads.into_iter().map(|(_, thread)| thread).collect();
-        threads.extend(self.workers.into_iter().filter_map(|kept| kept.thread));
-        wait_for(&threads, Instant::now() + patience);
+        self.crew.close();
+        let kept = self.workers.into_iter().filter_map(|kept| kept.thread);
+        let kept: Vec<JoinHandle<()>> = kept.collect();
+        let until = Instant::now() + patience;
+        wait_for(|| self.crew.has_ended() && have_ended(&kept), until);
         self.queue.close();
-        wait_for(self.writer.as_slice(), Instant::now() + FAREWELL);
+        let writer = self.writer.as_slice();
+        wait_for(|| have_ended(writer), Instant::now() + FAREWELL);
         let counts = self.queue.counts();
         info!(
             dropped = counts.dropped,
@@ -404,27 +395,15 @@ impl Probe {
     }
 }
 
-/// Keeps the threads that go on, and says of which collectors the others were. Each is asked once: one that ended
-/// between two questions would be let go and nobody told.
-fn keep_running<T>(
-    threads: &mut Vec<(usize, T)>,
-    is_finished: impl Fn(&T) -> bool,
-    mut ended: impl FnMut(usize),
-) {
-    threads.retain(|(at, thread)| {
-        let is_finished = is_finished(thread);
-        if is_finished {
-            ended(*at);
-        }
-        !is_finished
-    });
-}
-
-/// Waits until the threads have ended, or until then.
-fn wait_for(threads: &[JoinHandle<()>], until: Instant) {
-    while Instant::now() < until && !threads.iter().all(JoinHandle::is_finished) {
+/// Waits until they have ended, or until then.
+fn wait_for(have_ended: impl Fn() -> bool, until: Instant) {
+    while Instant::now() < until && !have_ended() {
         std::thread::sleep(FAREWELL_STEP);
     }
+}
+
+fn have_ended(threads: &[JoinHandle<()>]) -> bool {
+    threads.iter().all(JoinHandle::is_finished)
 }
 
 pub(crate) fn spawn(

@@ -250,22 +250,6 @@ fn a_collector_that_panics_is_built_anew() {
 }
 
 #[test]
-fn a_thread_that_ends_between_two_looks_is_told_of() {
-    // ends right after the first question
-    let thread = std::cell::Cell::new(false);
-    let mut threads = vec![(3, &thread)];
-    let mut ended = Vec::new();
-    for _ in 0..3 {
-        keep_running(
-            &mut threads,
-            |thread| thread.replace(true),
-            |at| ended.push(at),
-        );
-    }
-    assert_eq!((ended, threads.len()), (vec![3], 0));
-}
-
-#[test]
 fn a_stop_does_not_wait_for_a_node_that_is_not_there() {
     let folder = TempDir::new().unwrap();
     let settings = ProbeSettings {
