@@ -5,6 +5,7 @@ use std::time::Duration;
 use glasshouse_core::metric::MetricKind;
 use glasshouse_core::reader::{
     Aggregation, Budget, RangeAnswer, RangeQuery, SampleReader, Selector, SeriesInfo, SeriesValues,
+    Truncation,
 };
 use glasshouse_core::time::{Clock as _, SystemClock, Timestamp, Window, parse_span};
 use glasshouse_store::StoreReader;
@@ -44,7 +45,7 @@ pub(crate) fn run(global: &Global, arguments: &Query) -> Result<Exit, Failure> {
         labels: arguments.label.clone(),
     };
     let series = store.series(&selector, window).map_err(read_failure)?;
-    let Some(first) = series.first() else {
+    let Some(first) = series.entries.first() else {
         return nothing_found(&store, arguments, window);
     };
     let aggregation = aggregation(arguments.aggregation.as_deref(), first)?;
@@ -53,12 +54,13 @@ pub(crate) fn run(global: &Global, arguments: &Query) -> Result<Exit, Failure> {
         window,
         step: step(arguments.step.as_deref(), window)?,
         aggregation,
+        offset: 0,
         budget: BUDGET,
     };
     let answer = store.range(&query).map_err(read_failure)?;
-    if let Some(truncated) = answer.truncated {
+    if !answer.truncated.is_empty() {
         tracing::warn!(
-            by = truncated.word(),
+            by = %answer.truncated,
             matched = answer.matched,
             shown = answer.series.len(),
             "The answer is not whole."
@@ -130,6 +132,10 @@ fn nothing_found(store: &StoreReader, arguments: &Query, window: Window) -> Resu
     let all = store
         .series(&Selector::default(), everything())
         .map_err(read_failure)?;
+    if all.damaged {
+        tracing::warn!("Something in the store is damaged; there may be more than was found.");
+    }
+    let all = all.entries;
     let of_metric: Vec<_> = all
         .iter()
         .filter(|series| series.metric == metric)
@@ -251,7 +257,8 @@ fn as_json(answer: &RangeAnswer, aggregation: Aggregation) -> Value {
         "start": show(answer.start),
         "step_seconds": answer.step.as_secs_f64(),
         "matched": answer.matched,
-        "truncated": answer.truncated.map(glasshouse_core::reader::Truncation::word),
+        "truncated": answer.truncated.iter().map(Truncation::word).collect::<Vec<_>>(),
+        "bytes_read": answer.bytes_read,
         "series": series.collect::<Vec<_>>(),
     })
 }

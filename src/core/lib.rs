@@ -5,6 +5,7 @@
 //! telemetry begins, [`reader`] to see how it is asked for, and [`access`] to see how a question is allowed.
 
 pub mod access;
+mod aggregation;
 pub mod audit;
 pub mod collector;
 pub mod condition;
@@ -21,5 +22,6 @@ pub mod reader;
 pub mod sample;
 pub mod text;
 pub mod time;
+mod truncation;
 pub mod wall_power;
 pub mod worker;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::aggregation::Aggregation;
 use crate::fact::Fact;
 use crate::failure::FailureReason;
 use crate::identity::NodeId;
@@ -12,6 +13,7 @@ use crate::metric::{Audience, MetricKind};
 use crate::sample::{Quality, Sample};
 use crate::text::Untrusted;
 use crate::time::{Timestamp, Window};
+pub use crate::truncation::{Truncation, Truncations};
 
 /// What a stored series is. It stands in the store beside the samples, so a reader needs no registry.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,57 +68,6 @@ impl Selector {
     }
 }
 
-/// How the samples of a step become one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Aggregation {
-    /// Arithmetic mean.
-    Mean,
-    /// Smallest.
-    Min,
-    /// Largest.
-    Max,
-    /// Sum of the samples.
-    Sum,
-    /// The last one.
-    Last,
-    /// Increase a second of a counter, resets allowed for.
-    Rate,
-}
-
-impl Aggregation {
-    /// Every aggregation.
-    pub const ALL: &[Self] = &[
-        Self::Mean,
-        Self::Min,
-        Self::Max,
-        Self::Sum,
-        Self::Last,
-        Self::Rate,
-    ];
-
-    /// The word for it in arguments and answers.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Mean => "mean",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::Sum => "sum",
-            Self::Last => "last",
-            Self::Rate => "rate",
-        }
-    }
-
-    /// From the word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|aggregation| aggregation.word() == word)
-    }
-}
-
 /// A question over time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeQuery {
@@ -128,6 +79,8 @@ pub struct RangeQuery {
     pub step: Duration,
     /// How a step becomes one value.
     pub aggregation: Aggregation,
+    /// So many series, in the order of the answer, are left out before the first one: those of the pages before.
+    pub offset: usize,
     /// What the answer may cost.
     pub budget: Budget,
 }
@@ -180,10 +133,12 @@ pub struct RangeAnswer {
     pub step: Duration,
     /// One entry a series, sorted by metric and labels.
     pub series: Vec<SeriesValues>,
-    /// How many series matched, shown or not.
+    /// How many series matched, shown or not, [`RangeQuery::offset`] included.
     pub matched: usize,
     /// Why the answer is not whole, where it is not.
-    pub truncated: Option<Truncation>,
+    pub truncated: Truncations,
+    /// What was read from the store's files for it; what the reader remembered from before does not count.
+    pub bytes_read: u64,
 }
 
 /// One series of an answer.
@@ -199,30 +154,13 @@ pub struct SeriesValues {
     pub newest: Option<Timestamp>,
 }
 
-/// What cut an answer short.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Truncation {
-    /// More series matched than the budget has.
-    Series,
-    /// Even one value a series and step was too much; the step was made longer.
-    Points,
-    /// More would have had to be read than the budget has.
-    Bytes,
-    /// Something of the window, or of an unknown time, is damaged; the answer is made from the rest.
-    Damage,
-}
-
-impl Truncation {
-    /// The word for it in answers.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Series => "series",
-            Self::Points => "points",
-            Self::Bytes => "bytes",
-            Self::Damage => "damage",
-        }
-    }
+/// What was found, and whether all could be looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found<T> {
+    /// What was found.
+    pub entries: Vec<T>,
+    /// Something of the window, or of an unknown time, is damaged: there may have been more.
+    pub damaged: bool,
 }
 
 /// The newest sample of one series.
@@ -259,13 +197,13 @@ pub trait SampleReader: Send + Sync + fmt::Debug {
         &self,
         selector: &Selector,
         window: Window,
-    ) -> Result<Vec<Arc<SeriesInfo>>, ReadError>;
+    ) -> Result<Found<Arc<SeriesInfo>>, ReadError>;
 
     /// The newest sample of each matching series, looked for in the last [`LATEST_LOOKBACK`] before `now`.
     ///
     /// # Errors
     /// [`ReadError`] where the store cannot be read.
-    fn latest(&self, selector: &Selector, now: Timestamp) -> Result<Vec<Latest>, ReadError>;
+    fn latest(&self, selector: &Selector, now: Timestamp) -> Result<Found<Latest>, ReadError>;
 
     /// Values over time.
     ///

@@ -20,9 +20,9 @@ use glasshouse_core::identity::NodeId;
 use glasshouse_core::labels::Labels;
 use glasshouse_core::metric::{Audience, MetricKind};
 use glasshouse_core::reader::{
-    Aggregation, CollectorState, CollectorStatus, Inventory, InventoryReader, Latest, LinkStatus,
+    Aggregation, CollectorState, CollectorStatus, Found, Inventory, InventoryReader, Latest, LinkStatus,
     RangeAnswer, RangeQuery, ReadError, Resolution, SampleReader, Selector, SeriesInfo,
-    SeriesValues, TierCoverage, Truncation, quality_as_of,
+    SeriesValues, TierCoverage, Truncation, Truncations, quality_as_of,
 };
 use glasshouse_core::sample::{Quality, Sample, Value};
 use glasshouse_core::text::Untrusted;
@@ -51,6 +51,8 @@ pub(crate) struct Fake {
     pub(crate) asked: Mutex<Vec<(Selector, Window)>>,
     /// Files that are damaged.
     pub(crate) damaged: Mutex<Vec<String>>,
+    /// Why answers over time are not whole, beside their number of series.
+    pub(crate) caveats: Mutex<Vec<Truncation>>,
     /// Open events.
     pub(crate) findings: Mutex<Vec<Event>>,
     /// Calls a grant may make.
@@ -68,6 +70,7 @@ impl Fake {
             seconds: AtomicI64::new(NOW.seconds()),
             series: Mutex::new(series()),
             damaged: Mutex::default(),
+            caveats: Mutex::default(),
             findings: Mutex::new(findings()),
             inventory: Mutex::new(Some(Arc::new(inventory()))),
             asked: Mutex::default(),
@@ -91,6 +94,27 @@ impl Fake {
 
     pub(crate) fn event(&self, event: impl Into<String>) {
         self.events.lock().unwrap().push(event.into());
+    }
+
+    fn is_damaged(&self) -> bool {
+        !self.damaged.lock().unwrap().is_empty()
+    }
+
+    fn found<T>(&self, entries: impl Iterator<Item = T>) -> Found<T> {
+        Found {
+            entries: entries.collect(),
+            damaged: self.is_damaged(),
+        }
+    }
+
+    fn truncated(&self, more: bool) -> Truncations {
+        let more = more.then_some(Truncation::Series);
+        let damage = self.is_damaged().then_some(Truncation::Damage);
+        let caveats = self.caveats.lock().unwrap();
+        more.into_iter()
+            .chain(damage)
+            .chain(caveats.iter().copied())
+            .collect()
     }
 
     pub(crate) fn advance(&self, seconds: i64) {
@@ -152,6 +176,7 @@ impl Authenticator for Fake {
                 "health" => Ok(principal("node-health/telemetry:read+inventory:read")),
                 "narrow" => Ok(principal("node-health/telemetry:read")),
                 "capacity" => Ok(principal("capacity-review/telemetry:read+inventory:read")),
+                "metrics" => Ok(principal("/metrics:read")),
                 "taskless" => Ok(principal("/telemetry:read+inventory:read")),
                 "scopeless-taskless" => Ok(principal("/")),
                 _ => Err(TokenRefusal::Signature),
@@ -286,24 +311,23 @@ impl SampleReader for Fake {
         &self,
         selector: &Selector,
         window: Window,
-    ) -> Result<Vec<Arc<SeriesInfo>>, ReadError> {
+    ) -> Result<Found<Arc<SeriesInfo>>, ReadError> {
         self.event("read series");
         self.asked.lock().unwrap().push((selector.clone(), window));
         let all = self.series.lock().unwrap();
-        Ok(all
+        Ok(self.found(all
             .iter()
             .filter(|(info, samples)| {
                 selector.matches(&info.metric, &info.labels)
                     && samples.iter().any(|sample| window.contains(sample.at))
             })
-            .map(|(info, _)| Arc::new(info.clone()))
-            .collect())
+            .map(|(info, _)| Arc::new(info.clone()))))
     }
 
-    fn latest(&self, selector: &Selector, now: Timestamp) -> Result<Vec<Latest>, ReadError> {
+    fn latest(&self, selector: &Selector, now: Timestamp) -> Result<Found<Latest>, ReadError> {
         self.event("read latest");
         let all = self.series.lock().unwrap();
-        Ok(all
+        Ok(self.found(all
             .iter()
             .filter(|(info, _)| selector.matches(&info.metric, &info.labels))
             .filter_map(|(info, samples)| {
@@ -313,8 +337,7 @@ impl SampleReader for Fake {
                     series: Arc::new(info.clone()),
                     sample,
                 })
-            })
-            .collect())
+            })))
     }
 
     fn range(&self, query: &RangeQuery) -> Result<RangeAnswer, ReadError> {
@@ -334,6 +357,7 @@ impl SampleReader for Fake {
         let steps = u32::try_from(steps).unwrap();
         let series = matching
             .iter()
+            .skip(query.offset)
             .take(query.budget.series)
             .map(|(info, samples)| SeriesValues {
                 series: Arc::new(info.clone()),
@@ -363,7 +387,8 @@ impl SampleReader for Fake {
             step: query.step,
             series,
             matched: matching.len(),
-            truncated: (matching.len() > query.budget.series).then_some(Truncation::Series),
+            truncated: self.truncated(matching.len() > query.offset + query.budget.series),
+            bytes_read: 0,
         })
     }
 
@@ -407,6 +432,18 @@ fn value(
         Aggregation::Mean => inside.iter().sum::<f64>() / count,
         Aggregation::Min => inside.iter().copied().fold(f64::INFINITY, f64::min),
         Aggregation::Max => inside.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        Aggregation::P50 | Aggregation::P90 | Aggregation::P95 | Aggregation::P99 => {
+            let mut sorted = inside;
+            sorted.sort_by(f64::total_cmp);
+            let share = aggregation.quantile().unwrap() * (count - 1.0);
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a place in a short list"
+            )]
+            let place = share.round() as usize;
+            sorted[place]
+        }
     })
 }
 

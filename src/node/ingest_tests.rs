@@ -104,7 +104,7 @@ fn the_nodes_own_series_outlive_the_runs_of_the_probe() {
         let reader = StoreReader::open(&dir.path().join("store"));
         let latest = |metric: &str| {
             let latest = reader.latest(&Selector::metric(metric), now.wall).unwrap();
-            latest.first().and_then(|latest| latest.sample.value)
+            latest.entries.first().and_then(|latest| latest.sample.value)
         };
         assert_eq!(
             latest("glasshouse.node.frames"),
@@ -139,7 +139,7 @@ fn what_is_lost_is_a_series() {
     ] {
         let latest = reader.latest(&Selector::metric(metric), moment(1).wall);
         let latest = latest.unwrap();
-        assert_eq!(latest[0].sample.value, Some(Value::U64(value)), "{metric}");
+        assert_eq!(latest.entries[0].sample.value, Some(Value::U64(value)), "{metric}");
     }
 }
 
@@ -166,5 +166,5 @@ fn the_probe_cannot_write_the_nodes_own_series() {
     let reader = StoreReader::open(&dir.path().join("store"));
     let selector = Selector::metric("glasshouse.node.frames");
     let latest = reader.latest(&selector, moment(1).wall).unwrap();
-    assert_eq!(latest[0].sample.value, Some(Value::U64(0)));
+    assert_eq!(latest.entries[0].sample.value, Some(Value::U64(0)));
 }

@@ -7,6 +7,7 @@ use glasshouse_core::reader::{Aggregation, SeriesInfo, SeriesValues};
 use glasshouse_core::time::Timestamp;
 
 use crate::bytes::wide;
+use crate::quantile::Held;
 use crate::rollup::{Point, Row};
 
 /// The steps of an answer.
@@ -31,8 +32,14 @@ impl Steps {
         }
     }
 
-    fn place(&self, time: i64) -> Option<usize> {
+    pub(crate) fn place(&self, time: i64) -> Option<usize> {
         usize::try_from(time.checked_sub(self.start)?.div_euclid(self.step)).ok()
+    }
+
+    /// How many of the first steps are over at a time.
+    pub(crate) fn over_at(&self, time: i64) -> usize {
+        let over = time.saturating_sub(self.start).max(0) / self.step;
+        usize::try_from(over).unwrap_or(usize::MAX)
     }
 }
 
@@ -48,6 +55,8 @@ pub(crate) struct Accumulator {
     /// The sample before, for rates; and the one that [`Self::part`] put aside.
     before: Option<Point>,
     parted: Option<Point>,
+    /// For quantiles: the samples of the steps that are not over.
+    held: Option<Held>,
 }
 
 /// One step: what it comes to, and with which weight (samples, nanoseconds, or the time of the last one).
@@ -69,6 +78,7 @@ impl Accumulator {
             newest: None,
             before: None,
             parted: None,
+            held: aggregation.quantile().map(Held::new),
         }
     }
 
@@ -89,6 +99,13 @@ impl Accumulator {
             return;
         }
         self.note(1, point.wall);
+        if let Some(held) = &mut self.held {
+            let place = self.steps.place(point.wall);
+            if let Some(place) = place.filter(|place| *place < self.cells.len()) {
+                held.push(place, point.value);
+            }
+            return;
+        }
         let row = Row::of(point.wall, &point);
         match self.aggregation {
             Aggregation::Rate => {
@@ -126,6 +143,41 @@ impl Accumulator {
             };
             self.add(&row);
         }
+    }
+
+    /// How many samples are held for quantiles.
+    pub(crate) fn held(&self) -> usize {
+        self.held.as_ref().map_or(0, Held::len)
+    }
+
+    /// No sample before this time comes any more: quantiles of the steps until then are worked out.
+    pub(crate) fn settle(&mut self, before: i64) {
+        let over = self.steps.over_at(before);
+        for (place, value) in self.held.iter_mut().flat_map(|held| held.take(over)) {
+            if let Some(cell) = self.cells.get_mut(place) {
+                *cell = Cell {
+                    value,
+                    filled: true,
+                    ..Cell::default()
+                };
+            }
+        }
+    }
+
+    /// Gives up the quantiles of the steps that are not over: their samples are too many to be held.
+    pub(crate) fn give_up(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.give_up();
+        }
+    }
+
+    /// Of this time, both ends inside, samples are missing: its steps have no value.
+    pub(crate) fn blind(&mut self, oldest: i64, newest: i64) {
+        let first = self.steps.place(oldest.max(self.steps.start)).unwrap_or(0);
+        let last = self.steps.place(newest).unwrap_or(0);
+        let behind = last.saturating_add(1).min(self.cells.len());
+        let cells = self.cells.get_mut(first..behind).unwrap_or_default();
+        cells.fill(Cell::default());
     }
 
     pub(crate) fn finish(self) -> SeriesValues {
@@ -177,7 +229,8 @@ impl Cell {
                 self.value += row.increase;
                 self.weight = self.weight.saturating_add_unsigned(row.span);
             }
-            Aggregation::Min | Aggregation::Max | Aggregation::Last => {}
+            // Quantiles are made of samples alone.
+            _ => {}
         }
     }
 
@@ -191,9 +244,7 @@ impl Cell {
         let value = match aggregation {
             Aggregation::Mean => self.value / weight,
             Aggregation::Rate => self.value * NANOS / weight,
-            Aggregation::Min | Aggregation::Max | Aggregation::Sum | Aggregation::Last => {
-                self.value
-            }
+            _ => self.value,
         };
         // No sample, no pair of samples, or numbers so large that they add up to none.
         (self.filled && value.is_finite()).then_some(value)

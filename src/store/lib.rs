@@ -84,6 +84,7 @@ mod merge;
 mod pack;
 mod plan;
 mod present;
+mod quantile;
 mod range;
 mod reader;
 mod record;

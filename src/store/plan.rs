@@ -1,6 +1,7 @@
 //! Finds out what a question over time has to read, and what that costs, before any of it is read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use glasshouse_core::labels::Labels;
@@ -25,6 +26,7 @@ pub(crate) struct Plan<'a> {
     /// Newest first.
     pub(crate) segments: Vec<PlannedSegment>,
     pub(crate) edges: Vec<PlannedSegment>,
+    /// What is read in all.
     pub(crate) bytes: u64,
     pub(crate) too_large: bool,
     /// Something of it is damaged and left out.
@@ -46,6 +48,16 @@ pub(crate) struct PlannedBlock {
 }
 
 impl PlannedSegment {
+    /// The bytes of the blocks, and of the times that they need.
+    fn cost(&self) -> u64 {
+        let mut needed: BTreeSet<usize> = BTreeSet::new();
+        needed.extend(self.blocks.iter().map(|block| block.collector));
+        let times = needed.iter().filter_map(|place| self.times.get(*place));
+        let times: u64 = times.map(|times| wide(times.length)).sum();
+        let blocks: u64 = self.blocks.iter().map(|one| wide(one.block.length)).sum();
+        times.saturating_add(blocks)
+    }
+
     /// The times block of a collector.
     pub(crate) fn times(&self, collector: usize) -> Result<Vec<u8>, StoreError> {
         let place = self.times.get(collector).copied();
@@ -55,7 +67,7 @@ impl PlannedSegment {
 }
 
 impl<'a> Plan<'a> {
-    /// Finds what matches, newest file first, until the budget is spent.
+    /// Finds what matches, newest file first, until the budget is spent on the indexes alone.
     pub(crate) fn find(
         &mut self,
         view: &View,
@@ -63,6 +75,7 @@ impl<'a> Plan<'a> {
         query: &RangeQuery,
         asked: &Asked,
     ) -> Result<(), StoreError> {
+        self.bytes = snapshot.bytes_read;
         for head in snapshot.heads.iter().rev() {
             self.find_head(head, query, asked);
         }
@@ -107,18 +120,21 @@ impl<'a> Plan<'a> {
     }
 
     fn find_head(&mut self, head: &'a OpenHead, query: &RangeQuery, asked: &Asked) {
-        let overlaps = |bounds: Option<(i64, i64)>| {
-            bounds.is_some_and(|(oldest, newest)| asked.overlaps(oldest, newest))
+        let reaches = |bounds: Option<(i64, i64)>| {
+            bounds.filter(|(oldest, newest)| asked.overlaps(*oldest, *newest))
         };
-        if !overlaps(head.view.bounds) || !self.afford(head.view.cost(), query) {
+        if reaches(head.view.bounds).is_none() {
             return;
         }
         self.damaged |= head.view.lost > 0;
         let mut wanted = BTreeMap::new();
         for (reference, series) in head.view.defined() {
             let info = &series.info;
-            if overlaps(series.bounds) && query.selector.matches(&info.metric, &info.labels) {
-                wanted.insert(reference, self.key(info));
+            if let Some(bounds) = reaches(series.bounds)
+                && query.selector.matches(&info.metric, &info.labels)
+                && let Some(key) = self.key(info, asked.shows(bounds.0, bounds.1))
+            {
+                wanted.insert(reference, key);
             }
         }
         self.heads.push((head, wanted));
@@ -134,7 +150,10 @@ impl<'a> Plan<'a> {
         if self.too_large {
             return Ok(None);
         }
-        let bytes = view.index(&file)?;
+        let (bytes, cost) = view.index_and_cost(&file)?;
+        if !self.afford(cost, query) {
+            return Ok(None);
+        }
         let inside = |error: Malformed| error.inside(&file.path);
         let index = Index::parse(
             &bytes,
@@ -163,17 +182,18 @@ impl<'a> Plan<'a> {
             .iter()
             .map(|collector| collector.times)
             .collect();
-        let cost = wide(bytes.len()).saturating_add(cost(&times, &found));
-        if !self.afford(cost, query) {
-            return Ok(None);
+        let mut blocks = Vec::new();
+        for entry in &found {
+            let shows = asked.shows(entry.oldest, entry.newest);
+            if let Some(key) = self.key(&entry.info, shows) {
+                blocks.push(PlannedBlock {
+                    key,
+                    collector: entry.collector,
+                    block: entry.block,
+                    counter: is_counter(&entry.info),
+                });
+            }
         }
-        let blocks = found.iter().map(|entry| PlannedBlock {
-            key: self.key(&entry.info),
-            collector: entry.collector,
-            block: entry.block,
-            counter: is_counter(&entry.info),
-        });
-        let blocks = blocks.collect();
         Ok(Some(PlannedSegment {
             file,
             times,
@@ -181,28 +201,51 @@ impl<'a> Plan<'a> {
         }))
     }
 
+    /// Leaves out what nobody is shown, and then the oldest that the budget is too small for.
+    pub(crate) fn keep(&mut self, is_shown: impl Fn(usize) -> bool, query: &RangeQuery) {
+        for (_, wanted) in &mut self.heads {
+            wanted.retain(|_, key| is_shown(*key));
+        }
+        let mut heads = std::mem::take(&mut self.heads);
+        heads.retain(|(head, wanted)| {
+            !wanted.is_empty() && self.afford(head.view.cost(), query)
+        });
+        self.heads = heads;
+        let mut segments = std::mem::take(&mut self.segments);
+        let mut edges = std::mem::take(&mut self.edges);
+        for parts in [&mut segments, &mut edges] {
+            for segment in parts.iter_mut() {
+                segment.blocks.retain(|block| is_shown(block.key));
+            }
+            parts.retain(|segment| {
+                !segment.blocks.is_empty() && self.afford(segment.cost(), query)
+            });
+        }
+        self.segments = segments;
+        self.edges = edges;
+    }
+
+    /// Whether the budget has room for this too. What does not fit is not read, and nothing that is older either.
     fn afford(&mut self, cost: u64, query: &RangeQuery) -> bool {
-        self.bytes = self.bytes.saturating_add(cost);
-        self.too_large |= self.bytes > query.budget.bytes;
+        let bytes = self.bytes.saturating_add(cost);
+        self.too_large |= bytes > query.budget.bytes;
+        if !self.too_large {
+            self.bytes = bytes;
+        }
         !self.too_large
     }
 
-    fn key(&mut self, info: &Arc<SeriesInfo>) -> usize {
+    /// The place of a series, a new one where it has something to show. What lies before the window is asked for alone
+    /// where newer files had the series already.
+    fn key(&mut self, info: &Arc<SeriesInfo>, shows: bool) -> Option<usize> {
         let next = self.infos.len();
-        let key = (info.metric.clone(), info.labels.clone());
-        let key = *self.keys.entry(key).or_insert(next);
-        if key == next {
-            self.infos.push(Arc::clone(info));
+        match self.keys.entry((info.metric.clone(), info.labels.clone())) {
+            Entry::Occupied(known) => Some(*known.get()),
+            Entry::Vacant(slot) => shows.then(|| {
+                slot.insert(next);
+                self.infos.push(Arc::clone(info));
+                next
+            }),
         }
-        key
     }
-}
-
-/// The bytes of some series' blocks and of the times that they need.
-fn cost(times: &[Place], found: &[SeriesEntry]) -> u64 {
-    let needed = |place: &usize| found.iter().any(|entry| entry.collector == *place);
-    let times = times.iter().enumerate().filter(|(place, _)| needed(place));
-    let times: u64 = times.map(|(_, times)| wide(times.length)).sum();
-    let blocks: u64 = found.iter().map(|entry| wide(entry.block.length)).sum();
-    times.saturating_add(blocks)
 }

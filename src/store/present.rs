@@ -1,11 +1,12 @@
 //! Answers what there is: which series a window has, what their newest samples are, what the tiers hold.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use glasshouse_core::labels::Labels;
 use glasshouse_core::reader::{
-    LATEST_LOOKBACK, Latest, Resolution, Selector, SeriesInfo, TierCoverage, quality_as_of,
+    Found, LATEST_LOOKBACK, Latest, Resolution, Selector, SeriesInfo, TierCoverage, quality_as_of,
 };
 use glasshouse_core::sample::Sample;
 use glasshouse_core::time::{Timestamp, Window};
@@ -30,13 +31,14 @@ pub(crate) fn series(
     snapshot: &Snapshot,
     selector: &Selector,
     window: Window,
-) -> Result<Vec<Arc<SeriesInfo>>, StoreError> {
+) -> Result<Found<Arc<SeriesInfo>>, StoreError> {
     let (from, to) = (window.from.nanos(), window.to.nanos());
     let overlaps = |(oldest, newest): (i64, i64)| from < to && from <= newest && oldest < to;
     let certain = |(oldest, newest): (i64, i64)| {
         (from <= oldest && oldest < to) || (from <= newest && newest < to)
     };
     let mut found: ByKey<Arc<SeriesInfo>> = BTreeMap::new();
+    let damage = Damage::of(snapshot);
     for head in snapshot.heads.iter().rev() {
         for (reference, series) in head.view.defined() {
             let info = &series.info;
@@ -54,11 +56,11 @@ pub(crate) fn series(
     let mut files = cover(&snapshot.segments, Resolution::Raw);
     files.retain(|footer| overlaps((footer.oldest, footer.newest)));
     for file in open_all(view, files.iter().rev())? {
-        for (entry, times) in entries(view, &file, selector)? {
+        for (entry, times) in damage.entries(view, &file, selector)? {
             let read = || -> Result<bool, StoreError> {
                 let has = segment_has(&file, &entry, times, from, to);
                 // A series whose samples nobody can read is not said to have any.
-                Ok(view.readable(&file.footer, has)?.unwrap_or(false))
+                Ok(damage.noting(view.readable(&file.footer, has)?).unwrap_or(false))
             };
             let bounds = (entry.oldest, entry.newest);
             let raw = file.footer.name.tier == Resolution::Raw;
@@ -70,7 +72,41 @@ pub(crate) fn series(
             }
         }
     }
-    Ok(found.into_values().collect())
+    Ok(damage.beside(found))
+}
+
+/// Whether something could not be read, so that more may have been there.
+struct Damage(Cell<bool>);
+
+impl Damage {
+    /// What is known before anything is read: segments that nobody can look into, and heads with holes.
+    fn of(snapshot: &Snapshot) -> Self {
+        let has_holes = snapshot.heads.iter().any(|head| head.view.lost > 0);
+        Self(Cell::new(has_holes || !snapshot.unreadable.is_empty()))
+    }
+
+    fn noting<T>(&self, read: Option<T>) -> Option<T> {
+        self.0.set(self.0.get() || read.is_none());
+        read
+    }
+
+    /// The series of a segment that are asked for, with the place of their times; none where its index is damaged.
+    fn entries(
+        &self,
+        view: &View,
+        file: &SegmentFile,
+        selector: &Selector,
+    ) -> Result<Vec<(SeriesEntry, Place)>, StoreError> {
+        let found = view.readable(&file.footer, find_entries(view, file, selector))?;
+        Ok(self.noting(found).unwrap_or_default())
+    }
+
+    fn beside<T>(&self, found: ByKey<T>) -> Found<T> {
+        Found {
+            entries: found.into_values().collect(),
+            damaged: self.0.get(),
+        }
+    }
 }
 
 fn head_has(head: &OpenHead, reference: u32, from: i64, to: i64) -> Result<bool, StoreError> {
@@ -128,16 +164,6 @@ fn open_all<'a>(
         .collect()
 }
 
-/// The series of a segment that are asked for, with the place of their times; none where its index is damaged.
-fn entries(
-    view: &View,
-    file: &SegmentFile,
-    selector: &Selector,
-) -> Result<Vec<(SeriesEntry, Place)>, StoreError> {
-    let found = view.readable(&file.footer, find_entries(view, file, selector))?;
-    Ok(found.unwrap_or_default())
-}
-
 fn find_entries(
     view: &View,
     file: &SegmentFile,
@@ -177,10 +203,11 @@ pub(crate) fn latest(
     snapshot: &Snapshot,
     selector: &Selector,
     now: Timestamp,
-) -> Result<Vec<Latest>, StoreError> {
+) -> Result<Found<Latest>, StoreError> {
     let after = now.before(LATEST_LOOKBACK);
     let recent = |at: Timestamp| after < at && at <= now;
     let mut found: ByKey<Latest> = BTreeMap::new();
+    let damage = Damage::of(snapshot);
     for head in snapshot.heads.iter().rev() {
         for (info, sample) in head_latest(head, selector, now)?.into_values() {
             if recent(sample.at) {
@@ -197,12 +224,12 @@ pub(crate) fn latest(
     });
     let mut known: HashSet<(String, Labels)> = found.keys().cloned().collect();
     for file in open_all(view, files.iter().rev())? {
-        for (entry, times) in entries(view, &file, selector)? {
+        for (entry, times) in damage.entries(view, &file, selector)? {
             if entry.newest <= after.nanos() || known.contains(&key(&entry.info)) {
                 continue;
             }
             let rows = rows(&file, &entry, times);
-            let Some((column, times)) = view.readable(&file.footer, rows)? else {
+            let Some((column, times)) = damage.noting(view.readable(&file.footer, rows)?) else {
                 continue;
             };
             let rows = column
@@ -218,7 +245,7 @@ pub(crate) fn latest(
             }
         }
     }
-    Ok(found.into_values().collect())
+    Ok(damage.beside(found))
 }
 
 fn as_of(series: Arc<SeriesInfo>, sample: Sample, now: Timestamp) -> Latest {

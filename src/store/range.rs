@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use glasshouse_core::labels::Labels;
 use glasshouse_core::reader::{
-    Aggregation, RangeAnswer, RangeQuery, Resolution, SeriesInfo, Truncation,
+    Aggregation, RangeAnswer, RangeQuery, Resolution, SeriesInfo, Truncation, Truncations,
 };
 use glasshouse_core::time::Timestamp;
 
@@ -28,6 +28,10 @@ use crate::view::{OpenHead, Snapshot, View, cover};
 /// Values in one answer at most, whatever the budget says: 24 MB.
 const MOST_POINTS: usize = 1_000_000;
 
+/// Samples that one answer holds at once for quantiles: 16 MB, a step of a fortnight of one series at 1 s, or of an hour
+/// of 580. A step that needs more has no value.
+const MOST_HELD: usize = 1 << 21;
+
 /// How far before the window a rate looks for the sample that its first step grew from, at least.
 const LOOK_BEFORE: i64 = 60_000_000_000;
 
@@ -44,20 +48,21 @@ pub(crate) fn range(
     let mut plan = Plan::default();
     plan.find(view, snapshot, query, &asked)?;
     let matched = plan.keys.len();
-    let mut truncated = plan.too_large.then_some(Truncation::Bytes);
     let points = query.budget.points.min(MOST_POINTS);
-    let shown = matched.min(query.budget.series).min(points);
-    if shown < matched {
-        truncated = truncated.or(Some(Truncation::Series));
-    }
+    let rest = matched.saturating_sub(query.offset);
+    let shown = rest.min(query.budget.series).min(points);
     let steps = fit(asked.from, asked.to, asked.step, shown, points);
-    if steps.step > asked.step && shown > 0 {
-        truncated = truncated.or(Some(Truncation::Points));
-    }
-    let mut series = plan.accumulators(shown, query.aggregation, steps);
+    let mut series = plan.accumulators(query, shown, steps);
+    plan.keep(|key| matches!(series.get(key), Some(Some(_))), query);
     let read = plan.read(view, &mut series, &asked)?;
-    if read.damaged {
-        truncated = Some(Truncation::Damage);
+    let mut truncated = read.truncated;
+    truncated.add_if(plan.too_large, Truncation::Bytes);
+    truncated.add_if(shown < rest, Truncation::Series);
+    truncated.add_if(steps.step > asked.step && shown > 0, Truncation::Points);
+    truncated.add_if(!asked.blind.is_empty(), Truncation::Rollups);
+    for (oldest, newest) in &asked.blind {
+        let series = series.iter_mut().flatten();
+        series.for_each(|series| series.blind(*oldest, *newest));
     }
     let mut answers: Vec<_> = series
         .into_iter()
@@ -72,6 +77,7 @@ pub(crate) fn range(
         series: answers,
         matched,
         truncated,
+        bytes_read: plan.bytes,
     })
 }
 
@@ -90,6 +96,8 @@ pub(crate) struct Asked {
     pub(crate) chosen: Vec<Footer>,
     /// Raw segments of which only what rollups cannot give is read: the ends of the window.
     pub(crate) edges: Vec<Footer>,
+    /// From when to when only rollups are left, where the question needs samples.
+    blind: Vec<(i64, i64)>,
 }
 
 impl Asked {
@@ -99,7 +107,12 @@ impl Asked {
         let step = i64::try_from(interval_nanos(query.step))
             .unwrap_or(i64::MAX)
             .max(1);
-        let tier = tier_for(step);
+        let needs_samples = query.aggregation.quantile().is_some();
+        let tier = if needs_samples {
+            Resolution::Raw
+        } else {
+            tier_for(step)
+        };
         let look_from = if query.aggregation == Aggregation::Rate {
             from.saturating_sub(step.clamp(LOOK_BEFORE, LOOK_BEFORE_AT_MOST))
         } else {
@@ -112,9 +125,14 @@ impl Asked {
             step,
             chosen: Vec::new(),
             edges: Vec::new(),
+            blind: Vec::new(),
         };
         let mut chosen = cover(&snapshot.segments, tier);
         chosen.retain(|footer| asked.overlaps(footer.oldest, footer.newest));
+        if needs_samples {
+            let coarse = chosen.extract_if(.., |footer| footer.name.tier != Resolution::Raw);
+            asked.blind = coarse.map(|footer| (footer.oldest, footer.newest)).collect();
+        }
         asked.chosen = chosen;
         asked.find_edges(snapshot);
         // Where retention left only rollups, a step shorter than theirs would be mostly empty.
@@ -133,6 +151,11 @@ impl Asked {
 
     pub(crate) const fn overlaps(&self, oldest: i64, newest: i64) -> bool {
         self.look_from <= newest && oldest < self.to
+    }
+
+    /// Whether it lies in the window itself, not only where the first step looks back to.
+    pub(crate) const fn shows(&self, oldest: i64, newest: i64) -> bool {
+        self.from <= newest && oldest < self.to
     }
 
     fn find_edges(&mut self, snapshot: &Snapshot) {
@@ -191,20 +214,20 @@ fn tier_for(step: i64) -> Resolution {
 }
 
 impl Plan<'_> {
-    /// One accumulator a series, for the first `shown` in the order of metric and labels.
+    /// One accumulator a series, for as many as are shown in the order of metric and labels.
     fn accumulators(
         &self,
+        query: &RangeQuery,
         shown: usize,
-        aggregation: Aggregation,
         steps: Steps,
     ) -> Vec<Option<Accumulator>> {
         let mut order: Vec<usize> = (0..self.infos.len()).collect();
         order.sort_by_key(|place| self.infos.get(*place).map(|info| key(info)));
         let mut series: Vec<Option<Accumulator>> = Vec::new();
         series.resize_with(self.infos.len(), || None);
-        for place in order.into_iter().take(shown) {
+        for place in order.into_iter().skip(query.offset).take(shown) {
             if let (Some(slot), Some(info)) = (series.get_mut(place), self.infos.get(place)) {
-                *slot = Some(Accumulator::new(Arc::clone(info), aggregation, steps));
+                *slot = Some(Accumulator::new(Arc::clone(info), query.aggregation, steps));
             }
         }
         series
@@ -221,13 +244,17 @@ impl Plan<'_> {
         let mut reading = Reading {
             view,
             damaged: self.damaged,
+            held: 0,
+            gave_up: false,
         };
         let whole = self.segments.iter().map(|segment| (segment, false));
         let mut parts: Vec<_> = whole
             .chain(self.edges.iter().map(|segment| (segment, true)))
             .collect();
         parts.sort_by_key(|(segment, edge)| (segment.file.footer.name.first, *edge));
+        let mut settled = self.oldest_first_samples(&parts).into_iter();
         for (segment, edge) in parts {
+            reading.settle(series, settled.next());
             let tier = segment.file.footer.name.tier;
             coarsest = coarsest.max(tier);
             match width(tier) {
@@ -244,29 +271,77 @@ impl Plan<'_> {
             }
         }
         for (head, wanted) in self.heads.iter().rev() {
-            read_head(head, wanted, series, asked)?;
+            reading.settle(series, settled.next());
+            reading.head(head, wanted, series, asked)?;
         }
+        reading.settle(series, Some(i64::MAX));
+        let mut truncated = Truncations::NONE;
+        truncated.add_if(reading.damaged, Truncation::Damage);
+        truncated.add_if(reading.gave_up, Truncation::Samples);
         Ok(Read {
             coarsest,
-            damaged: reading.damaged,
+            truncated,
         })
+    }
+
+    /// For each file in the order in which they are read, the time of the oldest sample in it or in one behind it: what
+    /// is older than that is complete.
+    fn oldest_first_samples(&self, parts: &[(&PlannedSegment, bool)]) -> Vec<i64> {
+        let segments = parts.iter().map(|(segment, _)| segment.file.footer.oldest);
+        let heads = self.heads.iter().rev();
+        let heads = heads.map(|(head, _)| head.view.bounds.map_or(i64::MAX, |(oldest, _)| oldest));
+        let mut oldest: Vec<i64> = segments.chain(heads).collect();
+        let mut known = i64::MAX;
+        for time in oldest.iter_mut().rev() {
+            known = known.min(*time);
+            *time = known;
+        }
+        oldest
     }
 }
 
 /// What was read.
 struct Read {
     coarsest: Resolution,
-    /// Something could not be, and is left out.
-    damaged: bool,
+    /// Why something is left out.
+    truncated: Truncations,
 }
 
 /// Reads segments block by block; one that is damaged is left out.
 struct Reading<'a> {
     view: &'a View,
     damaged: bool,
+    /// Samples that all series hold for quantiles.
+    held: usize,
+    /// There were too many of them.
+    gave_up: bool,
 }
 
 impl Reading<'_> {
+    /// Works out the quantiles of steps that are complete.
+    fn settle(&mut self, series: &mut [Option<Accumulator>], before: Option<i64>) {
+        if self.held > 0
+            && let Some(before) = before
+        {
+            let series = series.iter_mut().flatten();
+            self.held = series.fold(0, |held, series| {
+                series.settle(before);
+                held.saturating_add(series.held())
+            });
+        }
+    }
+
+    /// Counts what a series has come to hold, and lets go of it where that is too much.
+    fn hold(&mut self, accumulator: &mut Accumulator, before: usize) {
+        let more = accumulator.held().saturating_sub(before);
+        self.held = self.held.saturating_add(more);
+        if more > 0 && self.held > MOST_HELD {
+            self.held = self.held.saturating_sub(accumulator.held());
+            accumulator.give_up();
+            self.gave_up = true;
+        }
+    }
+
     fn raw(
         &mut self,
         segment: &PlannedSegment,
@@ -296,12 +371,14 @@ impl Reading<'_> {
             if self.readable(segment, decoded)?.is_none() {
                 continue;
             }
+            let held = accumulator.held();
             for (row, (wall, boot)) in column.rows().zip(times.rows()) {
                 if let Some(value) = row.and_then(|(value, _)| value) {
                     let value = value.as_f64();
                     accumulator.sample(Point { wall, boot, value }, counts(wall));
                 }
             }
+            self.hold(accumulator, held);
         }
         Ok(())
     }
@@ -373,28 +450,31 @@ impl Reading<'_> {
         self.damaged |= read.is_none();
         Ok(read)
     }
-}
 
-fn read_head(
-    head: &OpenHead,
-    wanted: &BTreeMap<u32, usize>,
-    series: &mut [Option<Accumulator>],
-    asked: &Asked,
-) -> Result<(), StoreError> {
-    let read = head.view.each(&head.file, |batch| {
-        let (wall, boot) = (batch.at.wall.nanos(), batch.at.boot.nanos());
-        if wall < asked.look_from || wall >= asked.to {
-            return;
-        }
-        batch.each_readable(|(reference, value, _)| {
-            let place = wanted.get(&reference).copied();
-            if let Some(value) = value
-                && let Some(Some(accumulator)) = place.and_then(|place| series.get_mut(place))
-            {
-                let value = value.as_f64();
-                accumulator.sample(Point { wall, boot, value }, asked.counts(wall));
+    fn head(
+        &mut self,
+        head: &OpenHead,
+        wanted: &BTreeMap<u32, usize>,
+        series: &mut [Option<Accumulator>],
+        asked: &Asked,
+    ) -> Result<(), StoreError> {
+        let read = head.view.each(&head.file, |batch| {
+            let (wall, boot) = (batch.at.wall.nanos(), batch.at.boot.nanos());
+            if wall < asked.look_from || wall >= asked.to {
+                return;
             }
+            batch.each_readable(|(reference, value, _)| {
+                let place = wanted.get(&reference).copied();
+                if let Some(value) = value
+                    && let Some(Some(accumulator)) = place.and_then(|place| series.get_mut(place))
+                {
+                    let held = accumulator.held();
+                    let value = value.as_f64();
+                    accumulator.sample(Point { wall, boot, value }, asked.counts(wall));
+                    self.hold(accumulator, held);
+                }
+            });
         });
-    });
-    read.map_err(|source| StoreError::io("read", &head.path, source))
+        read.map_err(|source| StoreError::io("read", &head.path, source))
+    }
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use glasshouse_core::reader::{
-    Latest, RangeAnswer, RangeQuery, ReadError, SampleReader, Selector, SeriesInfo, TierCoverage,
+    Found, Latest, RangeAnswer, RangeQuery, ReadError, SampleReader, Selector, SeriesInfo,
+    TierCoverage,
 };
 use glasshouse_core::time::{Timestamp, Window};
 
@@ -22,8 +23,8 @@ const MOST_TRIES: usize = 64;
 /// Every question is answered from one snapshot: all that was appended before it was asked, each sample once. What is
 /// remembered between questions (footers, a few indexes, what the heads hold) is bounded. It is cheap to share.
 ///
-/// What is damaged costs its block, or its file where nobody can tell what is in it. A question over time says so
-/// ([`Truncation::Damage`](glasshouse_core::reader::Truncation::Damage)), and [`Self::damaged`](SampleReader::damaged)
+/// What is damaged costs its block, or its file where nobody can tell what is in it. Answers say so
+/// ([`Truncation::Damage`](glasshouse_core::reader::Truncation::Damage), [`Found::damaged`]), and [`Self::damaged`](SampleReader::damaged)
 /// lists the files.
 #[derive(Debug)]
 pub struct StoreReader {
@@ -79,11 +80,11 @@ impl SampleReader for StoreReader {
         &self,
         selector: &Selector,
         window: Window,
-    ) -> Result<Vec<Arc<SeriesInfo>>, ReadError> {
+    ) -> Result<Found<Arc<SeriesInfo>>, ReadError> {
         self.ask(|view, snapshot| present::series(view, snapshot, selector, window))
     }
 
-    fn latest(&self, selector: &Selector, now: Timestamp) -> Result<Vec<Latest>, ReadError> {
+    fn latest(&self, selector: &Selector, now: Timestamp) -> Result<Found<Latest>, ReadError> {
         self.ask(|view, snapshot| present::latest(view, snapshot, selector, now))
     }
 

@@ -17,7 +17,8 @@ const MAGIC: [u8; 8] = *b"GHseg\0\0\x01";
 /// The first bytes of every footer; they name the version.
 const FOOTER_MAGIC: [u8; 8] = *b"GHend\0\0\x01";
 
-const FOOTER: usize = 88;
+/// Bytes of a footer.
+pub(crate) const FOOTER: usize = 88;
 
 /// An index of 65,536 series with long labels; a larger one is damage.
 const MOST_INDEX: usize = 32 << 20;

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use glasshouse_core::reader::Resolution;
 
 use crate::disk::File;
+use crate::bytes::wide;
 use crate::error::StoreError;
 use crate::files::{Listing, SegmentName, head_name};
 use crate::head_view::HeadView;
-use crate::segment::{Footer, SegmentFile};
+use crate::segment::{FOOTER, Footer, SegmentFile};
 
 /// Indexes of recent segments; an hour of 600 series takes some 40 KiB.
 const MOST_INDEX_BYTES: usize = 2 << 20;
@@ -53,6 +54,8 @@ pub(crate) struct Snapshot {
     pub(crate) unreadable: Vec<String>,
     /// Files that were set aside.
     pub(crate) set_aside: Vec<String>,
+    /// What was read to find that out: footers, and what came into heads since the last look.
+    pub(crate) bytes_read: u64,
 }
 
 /// A head at one instant: what came later is not in its view.
@@ -82,8 +85,9 @@ impl View {
         listing.drop_replaced();
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let mut heads = Vec::new();
+        let mut bytes_read = 0;
         for head in &listing.heads {
-            heads.push(cache.head(&self.dir, head.sequence)?);
+            heads.push(cache.head(&self.dir, head.sequence, &mut bytes_read)?);
         }
         let forgotten = heads.len().saturating_sub(MOST_HEADS_REMEMBERED);
         let oldest = heads.get(forgotten).map_or(0, |head| head.sequence);
@@ -99,7 +103,10 @@ impl View {
                         unreadable.push(name.to_string());
                         continue;
                     }
-                    file => file?.footer,
+                    file => {
+                        bytes_read += wide(FOOTER);
+                        file?.footer
+                    }
                 },
             };
             footers.insert(*name, (*inode, footer));
@@ -112,6 +119,7 @@ impl View {
             segments,
             unreadable,
             set_aside: listing.damaged,
+            bytes_read,
         })
     }
 
@@ -144,6 +152,14 @@ impl View {
 
     /// The index of an open segment.
     pub(crate) fn index(&self, file: &SegmentFile) -> Result<Arc<[u8]>, StoreError> {
+        self.index_and_cost(file).map(|(index, _)| index)
+    }
+
+    /// The index of an open segment, and how many bytes were read for it: none where it was remembered.
+    pub(crate) fn index_and_cost(
+        &self,
+        file: &SegmentFile,
+    ) -> Result<(Arc<[u8]>, u64), StoreError> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let known = cache
             .indexes
@@ -153,7 +169,7 @@ impl View {
             let known = cache.indexes.remove(place);
             let bytes = Arc::clone(&known.bytes);
             cache.indexes.push(known);
-            return Ok(bytes);
+            return Ok((bytes, 0));
         }
         drop(cache);
         let bytes: Arc<[u8]> = file.index()?.into();
@@ -170,12 +186,17 @@ impl View {
         while kept > MOST_INDEX_BYTES && !cache.indexes.is_empty() {
             kept -= cache.indexes.remove(0).bytes.len();
         }
-        Ok(bytes)
+        Ok((bytes, wide(file.footer.index.length)))
     }
 }
 
 impl Cache {
-    fn head(&mut self, dir: &Path, sequence: u64) -> Result<OpenHead, StoreError> {
+    fn head(
+        &mut self,
+        dir: &Path,
+        sequence: u64,
+        bytes_read: &mut u64,
+    ) -> Result<OpenHead, StoreError> {
         let path = dir.join(head_name(sequence));
         let file = File::open(&path).map_err(|source| StoreError::io("open", &path, source))?;
         let io = |source| StoreError::io("read", &path, source);
@@ -189,7 +210,9 @@ impl Cache {
                 }
             })
             .or_insert_with(|| (inode, Arc::default()));
+        let known = view.bytes;
         Arc::make_mut(view).refresh(&file).map_err(io)?;
+        *bytes_read += view.bytes.saturating_sub(known);
         let view = Arc::clone(view);
         Ok(OpenHead {
             sequence,

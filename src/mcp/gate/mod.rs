@@ -32,7 +32,7 @@ pub(crate) use self::listener::Listener;
 pub(crate) use self::node::ThisNode;
 use self::node::UNKNOWN;
 pub(crate) use self::outcome::Called;
-use self::outcome::{Stop, unknown_node};
+use self::outcome::{Stop, unknown_node, with_damage};
 use self::permit::Permit;
 pub(crate) use self::permit::View;
 use self::record::Draft;
@@ -222,6 +222,7 @@ impl Gate {
         };
         let answered = tool
             .answer(&call, &view)
+            .map(|answer| with_damage(answer, &view))
             .and_then(|answer| self.finish(tool, &call, principal, &node, &answer));
         self.record_outcome(&decision, answered, listener)
     }

@@ -6,9 +6,21 @@ use glasshouse_core::audit::OutcomeRecord;
 use super::Gate;
 use super::listener::Listener;
 use super::node::ThisNode;
+use super::permit::View;
 use super::record::Draft;
 use crate::answer::{Answer, Rendered};
 use crate::tools::{Call, Page, Tool, ToolError};
+
+/// Said where a reader left out what is damaged and the tool does not say so itself.
+const DAMAGE: &str = "Something in the store is damaged: series or values may be missing here; `telemetry_health` and `glasshouse store stat` say more.";
+
+/// The answer, which says that something may be missing from it where that is so.
+pub(super) fn with_damage(mut answer: Answer, view: &View) -> Answer {
+    if view.has_untold_damage() {
+        answer.notes.push(DAMAGE.to_owned());
+    }
+    answer
+}
 
 /// What became of a call.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use glasshouse_core::access::{Bounds, Decision, Principal, Question, Usage};
 use glasshouse_core::condition::Severity;
 use glasshouse_core::finding::{Event, is_about_collection};
 use glasshouse_core::reader::{
-    Inventory, Latest, RangeAnswer, RangeQuery, ReadError, Selector, SeriesInfo, TierCoverage,
+    Found, Inventory, Latest, RangeAnswer, RangeQuery, ReadError, Selector, SeriesInfo,
+    TierCoverage, Truncation,
 };
 use glasshouse_core::time::{Timestamp, Window};
 
@@ -62,6 +63,8 @@ pub(crate) struct View {
     world: FaceWorld,
     permit: Permit,
     rows_left: Cell<u64>,
+    /// Something that was asked for could not be read, and nobody has said so yet.
+    untold_damage: Cell<bool>,
 }
 
 impl View {
@@ -71,6 +74,7 @@ impl View {
             world,
             permit,
             rows_left,
+            untold_damage: Cell::new(false),
         }
     }
 
@@ -84,6 +88,11 @@ impl View {
         self.rows_left.get()
     }
 
+    /// Whether something that was asked for may be missing because it is damaged, and the answer does not say so yet.
+    pub(crate) const fn has_untold_damage(&self) -> bool {
+        self.untold_damage.get()
+    }
+
     /// The series that match. Names and labels are not rows: nothing is counted.
     pub(crate) fn series(
         &self,
@@ -93,7 +102,8 @@ impl View {
         let (Some(selector), Some(window)) = (self.held(selector), self.held_window(window)) else {
             return Ok(Vec::new());
         };
-        self.world.samples.series(&selector, window)
+        let found = self.world.samples.series(&selector, window)?;
+        Ok(self.noting(found))
     }
 
     /// The newest sample of each matching series, as many as there are rows left.
@@ -102,7 +112,8 @@ impl View {
             return Ok(Vec::new());
         };
         let window = self.permit.bounds.window;
-        let mut latest = self.world.samples.latest(&selector, self.permit.now)?;
+        let latest = self.world.samples.latest(&selector, self.permit.now)?;
+        let mut latest = self.noting(latest);
         latest.retain(|entry| window.from <= entry.sample.at && entry.sample.at <= window.to);
         latest.truncate(usize::try_from(self.rows_left()).unwrap_or(usize::MAX));
         self.take(latest.len());
@@ -128,6 +139,7 @@ impl View {
         query.budget.points = query.budget.points.min(rows);
         query.budget.series = query.budget.series.min(rows);
         let mut answer = self.world.samples.range(&query)?;
+        self.note(answer.truncated.has(Truncation::Damage));
         // a reader that gives more than its budget gives it to nobody
         let mut left = query.budget.points;
         for series in &mut answer.series {
@@ -146,12 +158,16 @@ impl View {
         self.world.samples.coverage()
     }
 
-    /// How many files of the store are damaged.
+    /// How many files of the store are damaged. Whoever asks says it in the answer.
     pub(crate) fn damaged_files(&self) -> Result<usize, ReadError> {
         if !self.has_scope(TELEMETRY_SCOPE) {
             return Ok(0);
         }
-        Ok(self.world.samples.damaged()?.len())
+        let damaged = self.world.samples.damaged()?.len();
+        if damaged > 0 {
+            self.untold_damage.set(false);
+        }
+        Ok(damaged)
     }
 
     /// The open events about the collection itself, the worst first; others have a scope of their own. Nothing where
@@ -205,7 +221,7 @@ impl View {
             .world
             .samples
             .series(&Selector::default(), bounds.window)?;
-        let names: BTreeSet<&str> = all.iter().map(|info| info.metric.as_str()).collect();
+        let names: BTreeSet<&str> = all.entries.iter().map(|info| info.metric.as_str()).collect();
         Ok(names
             .into_iter()
             .take(MOST_SUGGESTIONS_ASKED)
@@ -259,6 +275,15 @@ impl View {
 
     fn held_window(&self, window: Window) -> Option<Window> {
         self.permit.bounds.window.intersect(window)
+    }
+
+    fn noting<T>(&self, found: Found<T>) -> Vec<T> {
+        self.note(found.damaged);
+        found.entries
+    }
+
+    fn note(&self, damaged: bool) {
+        self.untold_damage.set(self.untold_damage.get() || damaged);
     }
 
     fn take(&self, rows: usize) {

@@ -383,6 +383,7 @@ fn everything(selector: Selector) -> RangeQuery {
         },
         step: Duration::from_secs(60),
         aggregation: Aggregation::Mean,
+        offset: 0,
         budget: Budget {
             series: usize::MAX,
             points: usize::MAX,

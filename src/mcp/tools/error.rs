@@ -46,7 +46,7 @@ pub(crate) enum ToolError {
     #[error("no series of `{metric}` has these labels; it has {have}")]
     UnknownLabels { metric: String, have: String },
     #[error(
-        "aggregation `rate` needs a counter and `{metric}` is a {kind}; use mean, min, max, sum or last"
+        "aggregation `rate` needs a counter and `{metric}` is a {kind}; use mean, min, max, sum, last or a quantile"
     )]
     NoRate { metric: String, kind: &'static str },
     #[error("no component `{component}`; there are {have}")]

@@ -239,6 +239,7 @@ fn read_rates(view: &View, now: Timestamp) -> Result<Rows, ReadError> {
         },
         step: RATE_WINDOW,
         aggregation: Aggregation::Rate,
+        offset: 0,
         budget: Budget {
             series: usize::MAX,
             points: usize::MAX,

@@ -9,6 +9,7 @@ use glasshouse_core::labels::Labels;
 use glasshouse_core::metric::MetricKind;
 use glasshouse_core::reader::{
     Aggregation, Budget, RangeAnswer, RangeQuery, Resolution, Selector, SeriesInfo, SeriesValues,
+    Truncation, Truncations,
 };
 use glasshouse_core::text::clean;
 use glasshouse_core::time::{Timestamp, Window, parse_span};
@@ -34,7 +35,25 @@ const MOST_BYTES: u64 = 64 * 1024 * 1024;
 /// Names and label values that an error lists.
 const MOST_NAMED: usize = 8;
 
-const AGGREGATIONS: &[&str] = &["mean", "min", "max", "sum", "last", "rate"];
+const AGGREGATIONS: &[&str] = &[
+    "mean", "min", "max", "sum", "last", "rate", "p50", "p90", "p95", "p99",
+];
+
+/// What is said where an answer is not whole; for series, points and damage others say it.
+const CAVEATS: &[(Truncation, &str)] = &[
+    (
+        Truncation::Bytes,
+        "Part of the window was not read, because it is too much for one call: ask for less time or fewer series.",
+    ),
+    (
+        Truncation::Samples,
+        "Some steps have no quantile, because they hold too many samples: ask for a shorter `step` or fewer series.",
+    ),
+    (
+        Truncation::Rollups,
+        "Of part of the window only rollups are left, which have no quantiles: those steps have no value; ask for mean, min or max there.",
+    ),
+];
 
 /// Series of a metric, aggregated to a budget.
 #[derive(Debug)]
@@ -92,7 +111,7 @@ impl Tool for QuerySeries {
             },
             Parameter {
                 name: "aggregation",
-                help: "Within a step. Left out: rate for counters, else mean.",
+                help: "Within a step. Left out: rate for counters, else mean. p50 to p99 are exact, and only for as long as samples are kept.",
                 kind: Kind::Choice(AGGREGATIONS),
                 required: false,
             },
@@ -147,24 +166,16 @@ impl Tool for QuerySeries {
             window,
             step,
             aggregation,
+            offset: call.offset(),
             budget: Budget {
                 series: MOST_SERIES,
                 points: usize::MAX,
                 bytes: MOST_BYTES,
             },
         };
-        let page = read_page(view, &query, &all, call.offset())?;
+        let page = read_page(view, &query, all.len())?;
         Ok(write(&first, &query, &all, call, &page))
     }
-}
-
-/// What was read for one page.
-struct PageRead {
-    resolution: Resolution,
-    start: Timestamp,
-    step: Duration,
-    series: Vec<SeriesValues>,
-    cut: Option<&'static str>,
 }
 
 fn window_of(call: &Call) -> Result<Window, ToolError> {
@@ -225,20 +236,8 @@ fn aggregation_of(call: &Call, info: &SeriesInfo) -> Result<Aggregation, ToolErr
     }
 }
 
-/// The series of one page. The first page is one question; a later one asks series by series, because a reader knows no offset.
-fn read_page(
-    view: &View,
-    query: &RangeQuery,
-    all: &[Arc<SeriesInfo>],
-    offset: usize,
-) -> Result<PageRead, ToolError> {
-    let mut page = PageRead {
-        resolution: Resolution::Raw,
-        start: query.window.from,
-        step: query.step,
-        series: Vec::new(),
-        cut: None,
-    };
+/// The series of one page: as many from the offset on as there are rows left for.
+fn read_page(view: &View, query: &RangeQuery, known: usize) -> Result<RangeAnswer, ToolError> {
     let points = query
         .window
         .length()
@@ -248,45 +247,18 @@ fn read_page(
         .unwrap_or(usize::MAX)
         .saturating_add(1);
     let room = usize::try_from(view.rows_left()).unwrap_or(usize::MAX) / points;
-    let wanted = all.iter().skip(offset).take(room.clamp(1, MOST_SERIES));
-    if offset == 0 {
-        let mut query = query.clone();
-        query.budget.series = wanted.count();
-        if let Some(answer) = view.range(&query).map_err(ToolError::read)? {
-            page.take(answer);
-        }
-        return Ok(page);
-    }
-    for info in wanted {
-        let mut query = query.clone();
-        query.selector.labels = info
-            .labels
-            .iter()
-            .map(|(key, value)| (key.to_owned(), value.raw().to_owned()))
-            .collect();
-        // other series may have these labels and more
-        query.budget.series = MOST_SERIES;
-        let Some(mut answer) = view.range(&query).map_err(ToolError::read)? else {
-            break;
-        };
-        answer
-            .series
-            .retain(|found| found.series.labels == info.labels);
-        page.take(answer);
-    }
-    Ok(page)
-}
-
-impl PageRead {
-    fn take(&mut self, answer: RangeAnswer) {
-        self.resolution = self.resolution.max(answer.resolution);
-        self.start = answer.start;
-        self.step = answer.step;
-        self.cut = self.cut.or(answer
-            .truncated
-            .map(glasshouse_core::reader::Truncation::word));
-        self.series.extend(answer.series);
-    }
+    let mut page = query.clone();
+    page.budget.series = room.clamp(1, MOST_SERIES);
+    let answer = view.range(&page).map_err(ToolError::read)?;
+    Ok(answer.unwrap_or_else(|| RangeAnswer {
+        resolution: Resolution::Raw,
+        start: query.window.from,
+        step: query.step,
+        series: Vec::new(),
+        matched: known,
+        truncated: Truncations::NONE,
+        bytes_read: 0,
+    }))
 }
 
 fn write(
@@ -294,7 +266,7 @@ fn write(
     query: &RangeQuery,
     all: &[Arc<SeriesInfo>],
     call: &Call,
-    page: &PageRead,
+    page: &RangeAnswer,
 ) -> Answer {
     let keys: BTreeSet<&str> = all
         .iter()
@@ -339,14 +311,15 @@ fn write(
             columns,
             rows,
             skipped: call.offset(),
-            total: all.len(),
+            // what a page may have shown stays counted, whatever is found now
+            total: page.matched.max(call.offset() + page.series.len()),
         }],
         notes: notes(query, page),
         rest: "narrow `labels`, or take a longer `step`",
     }
 }
 
-fn notes(query: &RangeQuery, page: &PageRead) -> Vec<String> {
+fn notes(query: &RangeQuery, page: &RangeAnswer) -> Vec<String> {
     let mut notes = vec![
         "Each value aggregates the samples of one step; samples counts those behind a row, age_s is the age of its newest one. Numbers have six significant digits.".to_owned(),
     ];
@@ -357,8 +330,10 @@ fn notes(query: &RangeQuery, page: &PageRead) -> Vec<String> {
             show_span(query.step)
         ));
     }
-    if page.cut == Some("bytes") {
-        notes.push("Part of the window was not read, because it is too much for one call: ask for less time or fewer series.".to_owned());
+    for (reason, note) in CAVEATS {
+        if page.truncated.has(*reason) {
+            notes.push((*note).to_owned());
+        }
     }
     notes
 }

@@ -124,7 +124,7 @@ fn errors_name_what_is_valid() {
         ),
         (
             "query_series",
-            json!({"metric": "hw.temperature", "aggregation": "p99"}),
+            json!({"metric": "hw.temperature", "aggregation": "p42"}),
         ),
         (
             "query_series",

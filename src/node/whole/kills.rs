@@ -98,7 +98,7 @@ fn fifty_kills_of_the_node_cost_at_most_the_frame_that_each_had_read() {
             .reader()
             .latest(&Selector::metric("test.count"), now)
             .unwrap();
-        assert_eq!(latest.len(), 2);
+        assert_eq!(latest.entries.len(), 2);
         node = start("node", &house);
     }
     stop("hasty-probe", &house, probe);

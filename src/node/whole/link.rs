@@ -149,7 +149,7 @@ fn hostile_messages_and_unknown_series_cost_nothing_but_themselves() {
         let latest = house
             .reader()
             .latest(&Selector::metric(metric), SystemClock.now());
-        latest.unwrap_or_default().first()?.sample.value
+        latest.ok()?.entries.first()?.sample.value
     };
     wait_until(|| {
         let values = ["samples_unknown", "messages_unknown", "frames_lost"]

@@ -105,6 +105,7 @@ fn main() -> Outcome<()> {
             },
             step: Duration::from_secs(step),
             aggregation,
+            offset: 0,
             budget: Budget {
                 series: 1000,
                 points: 1_000_000,

@@ -50,8 +50,8 @@ impl Story {
     fn latest(&self, second: i64) -> Latest {
         let now = Timestamp::from_nanos(START + second * S);
         let mut latest = self.reader().latest(&Selector::default(), now).unwrap();
-        assert_eq!(latest.len(), 1);
-        latest.remove(0)
+        assert_eq!((latest.entries.len(), latest.damaged), (1, false));
+        latest.entries.remove(0)
     }
 
     fn range(&self, to: i64, step: u64, aggregation: Aggregation) -> RangeAnswer {
@@ -63,6 +63,7 @@ impl Story {
             },
             step: Duration::from_secs(step),
             aggregation,
+            offset: 0,
             budget: Budget {
                 series: 10,
                 points: 100_000,

@@ -71,6 +71,7 @@ pub(crate) fn query(
         window: window(from, to),
         step: Duration::from_nanos(step.unsigned_abs()),
         aggregation,
+        offset: 0,
         budget: Budget {
             series: 100,
             points: 500_000,
@@ -118,9 +119,19 @@ pub(crate) fn steps(
             Aggregation::Max => each().fold(f64::NEG_INFINITY, f64::max),
             Aggregation::Last => values.iter().max_by_key(|(at, _)| *at).unwrap().1,
             Aggregation::Rate => unreachable!("rates are compared otherwise"),
+            Aggregation::P50 | Aggregation::P90 | Aggregation::P95 | Aggregation::P99 => {
+                quantile(each().collect(), aggregation.quantile().unwrap())
+            }
         }
     };
     (0..count).map(|n| cells.get(&n).map(value)).collect()
+}
+
+fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let rank = share * (values.len() - 1) as f64;
+    let (low, high) = (values[rank.floor() as usize], values[rank.ceil() as usize]);
+    low + (high - low) * rank.fract()
 }
 
 pub(crate) fn close(a: Option<f64>, b: Option<f64>) -> bool {
