@@ -2,17 +2,20 @@
 //!
 //! ```text
 //! varint texts        each: varint length, UTF-8
-//! varint collectors   each: text (its name), varint rows, zigzag oldest, zigzag newest time, varint length of its times
+//! varint collectors   each: text (its name), varint rows, zigzag oldest, zigzag newest time, block of its times
 //! varint metrics      each: text name, text unit, byte kind, byte audience, text help, collector, varint interval in ns,
 //!                           varint states, each a text
-//! varint series       each: metric, varint labels, each two texts (key, value), varint length of its block,
-//!                           varint values, varint (its oldest - collector's oldest), varint (collector's newest - its newest)
+//! varint series       each: metric, varint labels, each two texts (key, value), its block, varint values,
+//!                           varint (its oldest - collector's oldest), varint (collector's newest - its newest)
 //! ```
 //!
-//! Texts, collectors and metrics are named by their place in their list. Blocks stand in the file in this order: for
-//! each collector its times, then its series in the order of the index; so lengths are enough.
+//! Texts, collectors and metrics are named by their place in their list. Blocks are numbered, and stand in the file, in
+//! this order: for each collector its times, then its series in the order of the index; so a block is said by the varint
+//! of its length, CRC included. What is the same to the last byte stands in the file once: instead of a length there is
+//! 0, and a varint that says how many numbers before the same was given.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +34,15 @@ use crate::record::{
 pub(crate) struct Place {
     pub(crate) offset: u64,
     pub(crate) length: usize,
+}
+
+/// How a block came into its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// It was written, and is so long with its CRC.
+    New(usize),
+    /// It is the same as the one that was given so many blocks before.
+    Again(usize),
 }
 
 /// A collector in a segment.
@@ -72,13 +84,13 @@ impl IndexBuilder {
         self.series_count
     }
 
-    pub(crate) fn collector(&mut self, name: &str, rows: usize, bounds: (i64, i64), block: usize) {
+    pub(crate) fn collector(&mut self, name: &str, rows: usize, bounds: (i64, i64), block: Stored) {
         let name = self.text(name);
         put_size(&mut self.collectors, name);
         put_size(&mut self.collectors, rows);
         put_zigzag(&mut self.collectors, bounds.0);
         put_zigzag(&mut self.collectors, bounds.1);
-        put_size(&mut self.collectors, block);
+        put_stored(&mut self.collectors, block);
         self.collector_count += 1;
         self.bounds = bounds;
     }
@@ -87,7 +99,7 @@ impl IndexBuilder {
     pub(crate) fn series(
         &mut self,
         info: &SeriesInfo,
-        block: usize,
+        block: Stored,
         values: u64,
         bounds: (i64, i64),
     ) {
@@ -99,7 +111,7 @@ impl IndexBuilder {
             put_size(&mut self.series, key);
             put_size(&mut self.series, value);
         }
-        put_size(&mut self.series, block);
+        put_stored(&mut self.series, block);
         put_varint(&mut self.series, values);
         put_varint(&mut self.series, bounds.0.abs_diff(self.bounds.0));
         put_varint(&mut self.series, self.bounds.1.abs_diff(bounds.1));
@@ -167,9 +179,8 @@ pub(crate) struct Index<'a> {
     pub(crate) collectors: Vec<CollectorEntry<'a>>,
     metrics: Vec<Metric<'a>>,
     series: Cursor<'a>,
-    series_count: usize,
-    start: u64,
-    end: u64,
+    /// Where the blocks of the series are.
+    places: Vec<Place>,
 }
 
 /// What all series of a metric share; the labels are those of none.
@@ -187,18 +198,18 @@ impl<'a> Index<'a> {
         let texts = (0..cursor.count(usize::MAX)?)
             .map(|_| cursor.text())
             .collect::<Result<Vec<_>, _>>()?;
+        let mut times = Vec::new();
         let collectors = (0..cursor.count(MOST_SERIES)?)
             .map(|_| {
                 let name = text(&texts, &mut cursor)?;
                 cursor.size(MOST_ROWS)?;
+                let (oldest, newest) = (cursor.zigzag()?, cursor.zigzag()?);
+                times.push(take_stored(&mut cursor)?);
                 Ok(CollectorEntry {
                     name,
-                    oldest: cursor.zigzag()?,
-                    newest: cursor.zigzag()?,
-                    times: Place {
-                        offset: 0,
-                        length: narrow(cursor.varint()?),
-                    },
+                    oldest,
+                    newest,
+                    times: NO_PLACE,
                 })
             })
             .collect::<Result<Vec<_>, Malformed>>()?;
@@ -211,11 +222,9 @@ impl<'a> Index<'a> {
             collectors,
             metrics,
             series: cursor,
-            series_count,
-            start,
-            end,
+            places: Vec::with_capacity(series_count),
         };
-        index.place_collectors()?;
+        index.find_places(&times, series_count, start..end)?;
         Ok(index)
     }
 
@@ -230,13 +239,8 @@ impl<'a> Index<'a> {
             .iter()
             .map(|metric| wanted(metric.name))
             .collect();
-        let after = |times: &Place| times.offset.saturating_add(wide(times.length));
-        let collectors = self.collectors.iter();
-        let mut places: Vec<u64> = collectors
-            .map(|collector| after(&collector.times))
-            .collect();
         let mut cursor = self.series;
-        for _ in 0..self.series_count {
+        for place in &self.places {
             let number = cursor.size(MOST_SERIES)?;
             let metric = self.metrics.get(number).ok_or(NOWHERE)?;
             let labels = cursor.count(Labels::MOST)?;
@@ -244,15 +248,9 @@ impl<'a> Index<'a> {
             for _ in 0..labels * 2 {
                 cursor.varint()?;
             }
-            let length = narrow(cursor.varint()?);
+            take_stored(&mut cursor)?;
             cursor.varint()?;
             let (oldest, newest) = (cursor.varint()?, cursor.varint()?);
-            let place = places.get_mut(metric.collector).ok_or(NOWHERE)?;
-            let block = Place {
-                offset: *place,
-                length,
-            };
-            *place = place.saturating_add(wide(length));
             if !wanted.get(number).is_some_and(|wanted| *wanted) {
                 continue;
             }
@@ -271,7 +269,7 @@ impl<'a> Index<'a> {
                     ..metric.shared.clone()
                 }),
                 collector: metric.collector,
-                block,
+                block: *place,
                 oldest: collector.oldest.saturating_add_unsigned(oldest),
                 newest: collector.newest.saturating_sub_unsigned(newest),
             })?;
@@ -279,38 +277,101 @@ impl<'a> Index<'a> {
         Ok(())
     }
 
-    /// Finds out where the times of each collector lie, and whether the blocks fill the file as they should.
-    fn place_collectors(&mut self) -> Result<(), Malformed> {
-        let mut lengths = vec![0_u64; self.collectors.len()];
+    /// Finds out where the blocks lie, and whether they fill the file as they should.
+    fn find_places(
+        &mut self,
+        times: &[Stored],
+        series_count: usize,
+        file: Range<u64>,
+    ) -> Result<(), Malformed> {
+        let mut places = Places {
+            known: Vec::with_capacity(times.len().saturating_add(series_count)),
+            next: file.start,
+        };
+        let mut times = times.iter();
+        let collector_count = self.collectors.len();
+        let mut collectors = self.collectors.iter_mut();
+        let mut begun = 0;
+        let mut begin = |places: &mut Places| {
+            if let (Some(collector), Some(stored)) = (collectors.next(), times.next()) {
+                collector.times = places.add(*stored)?;
+            }
+            Ok(())
+        };
         let mut cursor = self.series;
-        let mut before = 0;
-        for _ in 0..self.series_count {
+        for _ in 0..series_count {
             let metric = self.metrics.get(cursor.size(MOST_SERIES)?).ok_or(NOWHERE)?;
-            if metric.collector < before {
+            if metric.collector + 1 < begun {
                 return Err(Malformed("series are not in the order of their collectors"));
             }
-            before = metric.collector;
+            while begun <= metric.collector {
+                begin(&mut places)?;
+                begun += 1;
+            }
             for _ in 0..cursor.count(Labels::MOST)? * 2 {
                 cursor.varint()?;
             }
-            let length = lengths.get_mut(metric.collector).ok_or(NOWHERE)?;
-            *length = length.saturating_add(cursor.varint()?);
+            self.places.push(places.add(take_stored(&mut cursor)?)?);
             for _ in 0..3 {
                 cursor.varint()?;
             }
         }
-        let mut offset = self.start;
-        for (collector, length) in self.collectors.iter_mut().zip(lengths) {
-            collector.times.offset = offset;
-            offset = offset
-                .saturating_add(wide(collector.times.length))
-                .saturating_add(length);
+        while begun < collector_count {
+            begin(&mut places)?;
+            begun += 1;
         }
-        if offset != self.end || !cursor.is_empty() {
+        if places.next != file.end || !cursor.is_empty() {
             return Err(Malformed("the index does not fit its file"));
         }
         Ok(())
     }
+}
+
+/// The blocks of a file, by their numbers.
+struct Places {
+    known: Vec<Place>,
+    next: u64,
+}
+
+impl Places {
+    fn add(&mut self, stored: Stored) -> Result<Place, Malformed> {
+        let place = match stored {
+            Stored::New(length) => {
+                let offset = self.next;
+                self.next = offset.saturating_add(wide(length));
+                Place { offset, length }
+            }
+            Stored::Again(back) => {
+                let number = self.known.len().checked_sub(back);
+                let known = number.and_then(|number| self.known.get(number));
+                *known.ok_or(NOWHERE)?
+            }
+        };
+        self.known.push(place);
+        Ok(place)
+    }
+}
+
+const NO_PLACE: Place = Place {
+    offset: 0,
+    length: 0,
+};
+
+fn put_stored(out: &mut Vec<u8>, stored: Stored) {
+    match stored {
+        Stored::New(length) => put_size(out, length),
+        Stored::Again(back) => {
+            out.push(0);
+            put_size(out, back);
+        }
+    }
+}
+
+fn take_stored(cursor: &mut Cursor<'_>) -> Result<Stored, Malformed> {
+    Ok(match narrow(cursor.varint()?) {
+        0 => Stored::Again(narrow(cursor.varint()?)),
+        length => Stored::New(length),
+    })
 }
 
 const NOWHERE: Malformed = Malformed("the index points nowhere");

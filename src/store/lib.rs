@@ -40,7 +40,7 @@
 //!
 //! # Segment
 //!
-//! `GHseg\0\0\x01`; for each collector its times and then its series, each block followed by its CRC-32; the index,
+//! `GHseg\0\0\x01`; for each collector its times and then its series, each block once and followed by its CRC-32; the index,
 //! packed with zstd; the footer of 88 bytes: `GHend\0\0\x01`, `u32` tier (0 raw, 1 minute, 2 hour), `u32` rows of the
 //! longest collector, `u64` first and last head, `i64` wall time of the first batch, `i64` oldest and newest sample,
 //! `u64` values, `u32` series, `u32` length of the index, `u32` its CRC-32, `u64` its offset, `u32` CRC-32 of the

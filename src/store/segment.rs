@@ -1,5 +1,7 @@
 //! Segment files: written once, whole, then only read.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +11,7 @@ use crate::bytes::{Cursor, narrow, wide};
 use crate::disk::{self, File};
 use crate::error::{Malformed, OTHER_VERSION, StoreError};
 use crate::files::{SegmentName, TEMPORARY};
-use crate::index::{IndexBuilder, Place};
+use crate::index::{IndexBuilder, Place, Stored};
 
 /// The first bytes of every segment.
 const MAGIC: [u8; 8] = *b"GHseg\0\0\x01";
@@ -57,10 +59,36 @@ pub(crate) struct SegmentWriter {
     file: BufWriter<File>,
     offset: u64,
     index: IndexBuilder,
+    blocks: Blocks,
     rows: usize,
     samples: u64,
     bounds: Option<(i64, i64)>,
     finished: bool,
+}
+
+/// The blocks of a segment so far. What is the same is written once: most of what a machine reports never changes,
+/// and some of it goes by two names.
+#[derive(Debug, Default)]
+struct Blocks {
+    /// Two keyed hashes of a block and its number. 128 bits that nobody can foresee: two blocks do not share them.
+    known: HashMap<(u64, u64), usize>,
+    hashers: (RandomState, RandomState),
+    count: usize,
+}
+
+impl Blocks {
+    /// How many blocks before the same was added, if it was.
+    fn add(&mut self, block: &[u8]) -> Option<usize> {
+        let number = self.count;
+        self.count += 1;
+        let hashes = (
+            self.hashers.0.hash_one(block),
+            self.hashers.1.hash_one(block),
+        );
+        self.known
+            .insert(hashes, number)
+            .map(|before| number - before)
+    }
 }
 
 impl SegmentWriter {
@@ -76,6 +104,7 @@ impl SegmentWriter {
             file: BufWriter::new(file),
             offset: 0,
             index: IndexBuilder::default(),
+            blocks: Blocks::default(),
             rows: 0,
             samples: 0,
             bounds: None,
@@ -98,8 +127,8 @@ impl SegmentWriter {
         bounds: (i64, i64),
         times: &[u8],
     ) -> Result<(), StoreError> {
-        let length = self.block(times)?;
-        self.index.collector(name, rows, bounds, length);
+        let stored = self.block(times)?;
+        self.index.collector(name, rows, bounds, stored);
         self.rows = self.rows.max(rows);
         let (oldest, newest) = self.bounds.unwrap_or(bounds);
         self.bounds = Some((oldest.min(bounds.0), newest.max(bounds.1)));
@@ -113,8 +142,8 @@ impl SegmentWriter {
         values: u64,
         bounds: (i64, i64),
     ) -> Result<(), StoreError> {
-        let length = self.block(block)?;
-        self.index.series(info, length, values, bounds);
+        let stored = self.block(block)?;
+        self.index.series(info, stored, values, bounds);
         self.samples += values;
         Ok(())
     }
@@ -154,10 +183,13 @@ impl SegmentWriter {
         Ok(footer)
     }
 
-    fn block(&mut self, block: &[u8]) -> Result<usize, StoreError> {
+    fn block(&mut self, block: &[u8]) -> Result<Stored, StoreError> {
+        if let Some(back) = self.blocks.add(block) {
+            return Ok(Stored::Again(back));
+        }
         self.put(block)?;
         self.put(&crc32fast::hash(block).to_le_bytes())?;
-        Ok(block.len() + 4)
+        Ok(Stored::New(block.len() + 4))
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
