@@ -5,10 +5,12 @@
 //! * `names`: a [`Family`] is what becomes of a metric's name, unit and kind; [`label_name`] and [`label_value`] are what
 //!   becomes of its labels.
 //! * `text`: a [`Writer`] writes families one after the other, to anything that takes bytes.
+//! * [`remote_write`]: the same series, as they are sent to a Prometheus or another receiver of its protocol.
 //! * `page`: a [`Page`] takes the newest readings of all series and settles what falls together once it is translated.
 
 mod names;
 mod page;
+pub mod remote_write;
 mod text;
 
 pub use self::names::{Family, FamilyKind, family_name, label_name, label_value};

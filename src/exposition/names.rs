@@ -5,10 +5,12 @@
 //! `_ratio`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use glasshouse_core::labels::Labels;
 use glasshouse_core::metric::{MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::reader::SeriesInfo;
-use glasshouse_core::text::Untrusted;
+use glasshouse_core::text::{Untrusted, clean};
 
 /// What one metric is to Prometheus.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +109,30 @@ pub fn label_name(key: &str) -> String {
 #[must_use]
 pub fn label_value(value: &Untrusted) -> String {
     value.clean()
+}
+
+/// The labels of a line, by name. Values of keys that have one name once they are translated stand together, with `;` between
+/// them in the order of the keys. `state` takes the place of a label of its name. Empty values are left out.
+pub(crate) fn labels_shown(
+    labels: &Labels,
+    state: Option<(&str, &str)>,
+) -> BTreeMap<String, String> {
+    let mut named: BTreeMap<String, String> = BTreeMap::new();
+    for (key, value) in labels.iter() {
+        let value = label_value(value);
+        if value.is_empty() {
+            continue;
+        }
+        let known = named.entry(label_name(key)).or_default();
+        if !known.is_empty() {
+            known.push(';');
+        }
+        known.push_str(&value);
+    }
+    if let Some((name, state)) = state {
+        named.insert(name.to_owned(), clean(state));
+    }
+    named
 }
 
 fn name_with_unit(metric: &str, unit: &str, kind: FamilyKind) -> String {

@@ -3,17 +3,16 @@
 //! OpenMetrics 1.0 and the text format 0.0.4 say the same; they differ in where a counter's `_total` stands, in what a help
 //! text escapes, in the unit of timestamps, and in how a page ends.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use glasshouse_core::labels::Labels;
 use glasshouse_core::reader::SeriesInfo;
 use glasshouse_core::sample::Value;
-use glasshouse_core::text::{clean, visible};
+use glasshouse_core::text::visible;
 use glasshouse_core::time::Timestamp;
 
-use crate::names::{Family, FamilyKind, label_name, label_value};
+use crate::names::{Family, FamilyKind, labels_shown};
 
 /// Which text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -219,24 +218,9 @@ impl SeriesText {
     }
 }
 
-/// `{a="b",c="d"}` in the order of the names, or nothing. Values of keys that have one name once they are translated stand
-/// together, with `;` between them in the order of the keys. `state` takes the place of a label of its name.
+/// `{a="b",c="d"}` in the order of the names, or nothing.
 fn push_labels(text: &mut String, labels: &Labels, state: Option<(&str, &str)>) {
-    let mut named: BTreeMap<String, String> = BTreeMap::new();
-    for (key, value) in labels.iter() {
-        let value = label_value(value);
-        if value.is_empty() {
-            continue;
-        }
-        let known = named.entry(label_name(key)).or_default();
-        if !known.is_empty() {
-            known.push(';');
-        }
-        known.push_str(&value);
-    }
-    if let Some((name, state)) = state {
-        named.insert(name.to_owned(), clean(state));
-    }
+    let named = labels_shown(labels, state);
     for (number, (name, value)) in named.iter().enumerate() {
         text.push(if number == 0 { '{' } else { ',' });
         text.push_str(name);

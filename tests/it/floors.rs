@@ -153,7 +153,8 @@ const WALLS: &[Wall] = &[
     wall("aws-lc-rs", &["audit"], &[]),
     wall("ct-merkle", &["audit"], &[]),
     wall("pco", &["store"], &[]),
-    wall("prost", &["wire"], &[]),
+    wall("prost", &["exposition", "wire"], &[]),
+    wall("snap", &["exposition"], &[]),
     // collectors, probe, node and store are threads and blocking calls; but BMCs over the network, in their own process
     wall(
         "tokio",
