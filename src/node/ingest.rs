@@ -7,7 +7,7 @@ use glasshouse_core::reader::LinkStatus;
 use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::Moment;
 use glasshouse_store::{SeriesRef, Store, StoreError};
-use glasshouse_wire::{Batch, Frame, Message, ReaderCounts, SeriesDefinition};
+use glasshouse_wire::{BatchDecoder, BatchView, Frame, Message, ReaderCounts, SeriesDefinition};
 use tracing::{info, warn};
 
 use crate::chain::Chain;
@@ -28,7 +28,8 @@ pub(crate) struct Ingest {
     pub(crate) runs: Runs,
     appends: Writes,
     defines: Writes,
-    /// Kept between batches.
+    /// Kept between batches, as the rows are.
+    decoder: BatchDecoder,
     samples: Vec<(SeriesRef, Option<Value>, Quality)>,
 }
 
@@ -110,6 +111,7 @@ impl Ingest {
             runs: Runs::default(),
             appends: Writes::new("The store takes batches"),
             defines: Writes::new("The store takes definitions"),
+            decoder: BatchDecoder::default(),
             samples: Vec::new(),
         }
     }
@@ -146,9 +148,19 @@ impl Ingest {
             self.sheet.touch();
         }
         run.expected = Some(frame.sequence.saturating_add(1));
+        if self.take_batch(frame, now) {
+            return;
+        }
         match frame.message() {
             Ok(Message::Define(definitions)) => self.define(&definitions, now),
-            Ok(Message::Batch(batch)) => self.append(&batch, now),
+            Ok(Message::Batch(batch)) => {
+                let view = BatchView {
+                    collector: &batch.collector,
+                    at: batch.at,
+                    samples: &batch.samples,
+                };
+                self.append(&view, now);
+            }
             Ok(Message::Facts { collector, facts }) => self.sheet.facts(collector, facts),
             Ok(Message::Status(statuses)) => self.sheet.statuses(statuses),
             Ok(Message::Heartbeat(heartbeat)) => {
@@ -164,6 +176,24 @@ impl Ingest {
             Ok(Message::Log { collector, entries }) => self.notices.log(&collector, &entries, now),
             Err(error) => self.losses.message(&Chain(&error)),
         }
+    }
+
+    /// Takes a frame that is one batch, as nearly all are; `false` where it is something else.
+    fn take_batch(&mut self, frame: &Frame<'_>, now: Moment) -> bool {
+        let mut decoder = std::mem::take(&mut self.decoder);
+        let is_taken = match decoder.decode(frame.payload) {
+            Ok(Some(batch)) => {
+                self.append(&batch, now);
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                self.losses.message(&Chain(&error));
+                true
+            }
+        };
+        self.decoder = decoder;
+        is_taken
     }
 
     fn conditions(&mut self, collector: &str, conditions: &[Condition], now: Moment) {
@@ -267,13 +297,13 @@ impl Ingest {
         }
     }
 
-    fn append(&mut self, batch: &Batch, now: Moment) {
+    fn append(&mut self, batch: &BatchView<'_>, now: Moment) {
         let id = self.link.run;
         let Some((run, _)) = self.runs.enter(id, &self.store, now.boot) else {
             return;
         };
         self.samples.clear();
-        for (number, value, quality) in &batch.samples {
+        for (number, value, quality) in batch.samples {
             let known = run.find(*number, now.boot);
             if let Some(series) = known.filter(|series| self.store.knows(*series)) {
                 self.samples.push((series, *value, *quality));
@@ -281,7 +311,7 @@ impl Ingest {
         }
         let unknown = batch.samples.len().saturating_sub(self.samples.len());
         if unknown > 0 {
-            note_unknown(run, &batch.collector, unknown);
+            note_unknown(run, batch.collector, unknown);
             let unknown = u64::try_from(unknown).unwrap_or(u64::MAX);
             self.losses.unknown = self.losses.unknown.saturating_add(unknown);
         }
@@ -289,13 +319,13 @@ impl Ingest {
             return;
         }
         let result = self.store.append(&glasshouse_store::Batch {
-            collector: &batch.collector,
+            collector: batch.collector,
             at: batch.at,
             samples: &self.samples,
         });
         if matches!(result, Err(StoreError::UnknownSeries { .. })) {
             // the store has forgotten them; the probe will define them again
-            for (number, ..) in &batch.samples {
+            for (number, ..) in batch.samples {
                 run.remove(*number);
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -99,7 +100,10 @@ pub(crate) struct SeriesTable {
     scratch: Vec<u8>,
     key_bytes: usize,
     run: u64,
+    /// Whose turn it is to be repeated.
     repeat_from: usize,
+    /// What of the next repetition has come together, in parts of a period's runs.
+    owed: u64,
 }
 
 impl SeriesTable {
@@ -115,6 +119,8 @@ impl SeriesTable {
             key_bytes: 0,
             run: 0,
             repeat_from: 0,
+            // collectors that started together do not repeat together
+            owed: owner.collector.bytes().map(u64::from).sum(),
         }
     }
 
@@ -161,17 +167,10 @@ impl SeriesTable {
     /// Definitions to send again: those told once, and this run's share of all.
     pub(crate) fn repeated_definitions(&mut self) -> Vec<SeriesDefinition> {
         let count = self.entries.len();
-        let runs = usize::try_from(self.runs_in(REPEAT_PERIOD)).unwrap_or(usize::MAX);
-        let share = count.div_ceil(runs.max(1));
-        let from = if self.repeat_from >= count {
-            0
-        } else {
-            self.repeat_from
-        };
-        let to = from.saturating_add(share);
-        self.repeat_from = to;
+        let turn = self.turn(count);
+        let is_due = |at: usize| turn.contains(&at) || turn.contains(&at.saturating_add(count));
         let due = self.entries.iter().enumerate().filter(|(at, entry)| {
-            entry.told == Told::Once || (entry.told == Told::Again && (from..to).contains(at))
+            entry.told == Told::Once || (entry.told == Told::Again && is_due(*at))
         });
         let due = due.map(|(_, entry)| self.definition(entry)).collect();
         for entry in &mut self.entries {
@@ -180,6 +179,19 @@ impl SeriesTable {
             }
         }
         due
+    }
+
+    /// The entries whose turn it is in this run, those behind the last counted on from the first. Each has one in
+    /// [`REPEAT_PERIOD`], however few there are, or a collector with one series sent its definition with every sample.
+    fn turn(&mut self, count: usize) -> Range<usize> {
+        let runs = self.runs_in(REPEAT_PERIOD);
+        let owed = u64::try_from(count).unwrap_or(u64::MAX);
+        self.owed = (self.owed % runs).saturating_add(owed);
+        let share = usize::try_from(self.owed / runs).unwrap_or(usize::MAX);
+        let from = self.repeat_from;
+        let to = from.saturating_add(share.min(count));
+        self.repeat_from = to.checked_rem(count).unwrap_or(0);
+        from..to
     }
 
     /// The new definitions are on their way.

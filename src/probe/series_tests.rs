@@ -159,3 +159,18 @@ fn all_definitions_come_again_in_each_period() {
         assert_eq!(seen.len(), 100, "period {period}");
     }
 }
+
+#[test]
+fn a_collector_with_one_series_repeats_it_once_a_period() {
+    let mut table = table(SECOND);
+    let mut repeated = 0;
+    let runs = REPEAT_PERIOD.as_secs();
+    for _ in 0..3 + 5 * runs {
+        table.begin();
+        table.number(&METRICS[0], &["only"]).unwrap();
+        repeated += table.repeated_definitions().len();
+        table.told();
+    }
+    // with the second run, and then once in each of five periods, wherever in them its turn is
+    assert!((5..=7).contains(&repeated), "{repeated}");
+}

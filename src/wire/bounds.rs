@@ -23,6 +23,12 @@ pub(crate) fn at_most(length: usize, most: usize, field: &'static str) -> Result
 
 /// A name that a collector's author chose: never empty, printable ASCII without spaces.
 pub(crate) fn name(text: String, field: &'static str) -> Result<String, WireError> {
+    checked_name(&text, field)?;
+    Ok(text)
+}
+
+/// The same for a name that lies elsewhere.
+pub(crate) fn checked_name<'a>(text: &'a str, field: &'static str) -> Result<&'a str, WireError> {
     let fits = !text.is_empty() && text.len() <= MOST_NAME;
     if !fits || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(out_of_bounds(field));

@@ -38,7 +38,7 @@ mod proto;
 mod reader;
 mod scan;
 
-pub use batch::BatchEncoder;
+pub use batch::{BatchDecoder, BatchEncoder, BatchView};
 pub use error::WireError;
 pub use frame::{FrameWriter, HEADER_BYTES, MOST_PAYLOAD, VERSION};
 pub use message::{
