@@ -167,6 +167,9 @@ pub(crate) struct RoleArguments {
     /// The listening socket is standard input.
     #[arg(long, hide = true)]
     pub(crate) listener_on_stdin: bool,
+    /// The listening socket of the metrics is standard output.
+    #[arg(long, hide = true)]
+    pub(crate) metrics_on_stdout: bool,
 }
 
 /// `glasshouse check`.

@@ -10,6 +10,7 @@ mod exit;
 mod logging;
 mod near;
 mod output;
+mod pages;
 mod places;
 mod privileges;
 mod registry;

@@ -10,14 +10,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use glasshouse_core::worker::{Station, Worker};
 use glasshouse_probe::Output;
+use glasshouse_serve::ServeSettings;
 use rustix::fs::{FileType, fstat};
 use rustix::process::{Signal, geteuid};
-use rustix::stdio::{dup2_stdin, stdin, stdout};
+use rustix::stdio::{dup2_stdin, dup2_stdout, stdin, stdout};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::cli::{Global, RoleArguments};
 use crate::config::main_file::MainConfig;
@@ -120,9 +121,19 @@ pub(crate) fn serve(global: &Global, arguments: &RoleArguments) -> Result<Exit, 
     let config = load(global)?;
     let settings = wiring::serve_settings(&config.serve)?;
     let listener = if arguments.listener_on_stdin {
-        listener_on_stdin()?
+        listener_on(Stream::Input)?
     } else {
         glasshouse_serve::bind(&settings).map_err(wiring::serve_failure)?
+    };
+    let metrics = match wiring::metrics_settings(&config.serve) {
+        None => None,
+        Some(settings) if arguments.metrics_on_stdout => {
+            Some((settings, listener_on(Stream::Output)?))
+        }
+        Some(settings) => {
+            let listener = glasshouse_serve::bind(&settings).map_err(wiring::serve_failure)?;
+            Some((settings, listener))
+        }
     };
     let face = wiring::Face::build(config)?;
     refuse_root("serve")?;
@@ -133,19 +144,57 @@ pub(crate) fn serve(global: &Global, arguments: &RoleArguments) -> Result<Exit, 
         .enable_all()
         .build()
         .map_err(Failure::environment)?;
-    runtime.block_on(async {
-        let stop = Stop::listen()?;
-        let reload = Arc::new(Notify::new());
-        let swap = face.reload_on(hang_ups()?, Arc::clone(&reload));
-        let routes = face.routes();
-        tracing::info!(resource = face.resource(), "The face answers.");
-        tokio::select! {
-            () = swap => Ok(Exit::Done),
-            served = glasshouse_serve::run(settings, listener, routes, stop.told(), reload) => {
-                served.map(|()| Exit::Done).map_err(wiring::serve_failure)
-            }
+    let served = runtime.block_on(listen(&face, (settings, listener), metrics));
+    // a page that a disk holds up is not waited for
+    runtime.shutdown_timeout(IDLE_THREAD);
+    served
+}
+
+/// A listener and how it listens.
+type Bound = (ServeSettings, TcpListener);
+
+/// Both listeners, until the process is told to stop.
+async fn listen(
+    face: &wiring::Face,
+    (settings, listener): Bound,
+    metrics: Option<Bound>,
+) -> Result<Exit, Failure> {
+    let stop = Stop::listen()?;
+    let (tell, told) = watch::channel(false);
+    let stopped = || {
+        let mut told = told.clone();
+        // an error says that nobody is left to tell
+        async move { drop(told.wait_for(|stop| *stop).await) }
+    };
+    let reload = [Arc::new(Notify::new()), Arc::new(Notify::new())];
+    let swap = face.reload_on(hang_ups()?, &reload);
+    let [reload_mcp, reload_metrics] = reload.each_ref().map(Arc::clone);
+    let counters = Arc::clone(&settings.counters);
+    tracing::info!(resource = face.resource(), "The face answers.");
+    let mcp = glasshouse_serve::run(settings, listener, face.routes(), stopped(), reload_mcp);
+    let pages = async {
+        let Some((settings, listener)) = metrics else {
+            return Ok(());
+        };
+        let listeners = [
+            ("mcp", counters),
+            ("metrics", Arc::clone(&settings.counters)),
+        ];
+        let pages = face.pages(listeners);
+        glasshouse_serve::run_pages(settings, listener, pages, stopped(), reload_metrics).await
+    };
+    let stopping = async {
+        stop.told().await;
+        tell.send_replace(true);
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = swap => Ok(Exit::Done),
+        () = stopping => Ok(Exit::Done),
+        served = async { tokio::try_join!(mcp, pages) } => {
+            served.map(|_| Exit::Done).map_err(wiring::serve_failure)
         }
-    })
+    }
 }
 
 /// The built-in authorization server.
@@ -153,7 +202,7 @@ pub(crate) fn authd(global: &Global, arguments: &RoleArguments) -> Result<Exit, 
     let config = load(global)?;
     let (listen, settings) = wiring::authd_settings(&config)?;
     let listener = if arguments.listener_on_stdin {
-        listener_on_stdin()?
+        listener_on(Stream::Input)?
     } else {
         TcpListener::bind(listen)
             .with_context(|| format!("failed to listen on `{listen}`"))
@@ -210,17 +259,35 @@ where
     run(stop).map(|()| Exit::Done).map_err(Failure::environment)
 }
 
-/// The listening socket that the supervisor gave; standard input is `/dev/null` afterwards.
-fn listener_on_stdin() -> Result<TcpListener, Failure> {
+/// Where the supervisor put a listening socket.
+#[derive(Clone, Copy)]
+enum Stream {
+    Input,
+    Output,
+}
+
+/// The listening socket that the supervisor gave; the stream is `/dev/null` afterwards.
+fn listener_on(stream: Stream) -> Result<TcpListener, Failure> {
     let take = || -> std::io::Result<TcpListener> {
-        let listener = TcpListener::from(stdin().try_clone_to_owned()?);
+        let owned = match stream {
+            Stream::Input => stdin().try_clone_to_owned()?,
+            Stream::Output => stdout().try_clone_to_owned()?,
+        };
+        let listener = TcpListener::from(owned);
         listener.local_addr()?;
         listener.set_nonblocking(true)?;
-        dup2_stdin(File::open("/dev/null")?)?;
+        match stream {
+            Stream::Input => dup2_stdin(File::open("/dev/null")?)?,
+            Stream::Output => dup2_stdout(File::options().write(true).open("/dev/null")?)?,
+        }
         Ok(listener)
     };
+    let name = match stream {
+        Stream::Input => "standard input",
+        Stream::Output => "standard output",
+    };
     take()
-        .context("failed to take the listener from standard input")
+        .with_context(|| format!("failed to take a listener from {name}"))
         .map_err(Failure::environment)
 }
 

@@ -20,7 +20,8 @@ use glasshouse_node::NodeSettings;
 use glasshouse_policies::{Place, PolicyEngine};
 use glasshouse_probe::{Planned, ProbeSettings, Reach, Tempo, WorkerPlan};
 use glasshouse_serve::{
-    RESOURCE_METADATA_PATH, Routes, ServeError, ServeLimits, ServeSettings, TlsFiles,
+    ClientCertificates, ListenerCounters, Pages, RESOURCE_METADATA_PATH, Routes, ServeError,
+    ServeLimits, ServeSettings, TlsFiles,
 };
 use glasshouse_store::findings::FindingFiles;
 use glasshouse_store::inventory::InventoryFile;
@@ -29,11 +30,12 @@ use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 
 use crate::commands::policy::policy_failure;
-use crate::config::face::{FaceConfig, IntrospectionConfig, IssuerConfig};
+use crate::config::face::{FaceConfig, IntrospectionConfig, IssuerConfig, TlsConfig};
 use crate::config::main_file::MainConfig;
 use crate::config::probe_file::ProbeConfig;
 use crate::config::secret;
 use crate::exit::Failure;
+use crate::pages::{CountedAudit, FacePages, PageWorld};
 
 /// What the resource calls itself in its metadata.
 const RESOURCE_NAME: &str = "Glasshouse";
@@ -125,13 +127,36 @@ pub(crate) fn serve_settings(config: &FaceConfig) -> Result<ServeSettings, Failu
         .map_err(Failure::usage)?;
     Ok(ServeSettings {
         listen,
-        tls: config.tls.as_ref().map(|tls| TlsFiles {
-            certificate: tls.certificate.clone(),
-            key: tls.key.clone(),
-            client_ca: tls.client_ca.clone(),
-        }),
+        tls: config.tls.as_ref().map(|tls| tls_files(tls, None)),
         limits: ServeLimits::default(),
+        counters: Arc::default(),
     })
+}
+
+/// The listener of `/metrics`, where there is one.
+pub(crate) fn metrics_settings(config: &FaceConfig) -> Option<ServeSettings> {
+    let metrics = config.metrics.as_ref()?;
+    let files = |tls| tls_files(tls, metrics.client_ca.as_ref());
+    Some(ServeSettings {
+        listen: metrics.listen,
+        tls: config.tls.as_ref().map(files),
+        limits: ServeLimits::default(),
+        counters: Arc::default(),
+    })
+}
+
+/// A certificate of `readers` is welcome and needs nothing else; without them clients show what `[serve.tls]` demands.
+fn tls_files(tls: &TlsConfig, readers: Option<&PathBuf>) -> TlsFiles {
+    let clients = match (readers, &tls.client_ca) {
+        (Some(readers), _) => ClientCertificates::Welcome(readers.clone()),
+        (None, Some(clients)) => ClientCertificates::Demanded(clients.clone()),
+        (None, None) => ClientCertificates::Ignored,
+    };
+    TlsFiles {
+        certificate: tls.certificate.clone(),
+        key: tls.key.clone(),
+        clients,
+    }
 }
 
 /// Why the face cannot listen: a wrong config, or something around it.
@@ -176,6 +201,8 @@ fn introspection(config: &IntrospectionConfig) -> Result<IntrospectionSettings, 
 /// The face, built and not yet listening.
 pub(crate) struct Face {
     service: McpService,
+    pages: PageWorld,
+    allowed_hosts: Vec<String>,
     metadata: Vec<u8>,
     resource: String,
     engine: Arc<PolicyEngine>,
@@ -210,19 +237,27 @@ impl Face {
         let audit = AuditLog::open(&audit, kept).map_err(Failure::environment)?;
         // behind the recovery and under the lock: nobody else adds a call between counting and serving
         let usage = audit.usage(since).map_err(Failure::environment)?;
-        let world = FaceWorld {
+        let pages = PageWorld {
             samples: Arc::new(StoreReader::open(&config.state_dir.join("store"))),
-            findings: Arc::new(FindingFiles::new(&config.state_dir.join("findings"))),
             inventory: Arc::new(InventoryFile::new(&config.state_dir.join("inventory"))),
+            clock,
+            decisions: Arc::default(),
+        };
+        let world = FaceWorld {
+            samples: Arc::clone(&pages.samples),
+            findings: Arc::new(FindingFiles::new(&config.state_dir.join("findings"))),
+            inventory: Arc::clone(&pages.inventory),
             authenticator: Arc::new(verifier),
             authorizer: Arc::<PolicyEngine>::clone(&engine),
-            audit: Arc::new(audit),
-            clock,
+            audit: Arc::new(CountedAudit::new(audit, Arc::clone(&pages.decisions))),
+            clock: Arc::clone(&pages.clock),
             usage,
             settings: face_settings(&config),
         };
         Ok(Self {
             service: glasshouse_mcp::service(world),
+            pages,
+            allowed_hosts: config.serve.allowed_hosts,
             metadata: metadata.into_bytes(),
             resource: config.serve.resource,
             engine,
@@ -238,20 +273,29 @@ impl Face {
         }
     }
 
+    /// The pages of the second listener; `listeners` are what both of them count.
+    pub(crate) fn pages(&self, listeners: [(&'static str, Arc<ListenerCounters>); 2]) -> Pages {
+        let source = FacePages::new(self.pages.clone(), self.service.clone(), listeners);
+        Pages {
+            source: Arc::new(source),
+            allowed_hosts: self.allowed_hosts.clone(),
+        }
+    }
+
     /// The URL of `/mcp`.
     pub(crate) fn resource(&self) -> &str {
         &self.resource
     }
 
     /// Reads policies and certificates again at each signal; never ends. What is broken keeps what was good.
-    pub(crate) async fn reload_on(&self, mut signal: Signal, certificates: Arc<Notify>) {
+    pub(crate) async fn reload_on(&self, mut signal: Signal, certificates: &[Arc<Notify>]) {
         while signal.recv().await.is_some() {
             tracing::info!(
                 "Reading policies and certificates again; the rest of the config is read at a restart."
             );
             // the engine logs what was wrong and keeps the last good set
             drop(self.engine.reload(self.policies.as_deref()));
-            certificates.notify_one();
+            certificates.iter().for_each(|one| one.notify_one());
         }
         std::future::pending().await
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use glasshouse_auth::TokenVerifier;
-use glasshouse_core::access::Authorizer as _;
+use glasshouse_core::access::{Authorizer as _, METRICS_SCOPE};
 use glasshouse_core::reader::{CollectorState, ReadError, SampleReader as _};
 use glasshouse_core::time::SystemClock;
 use glasshouse_policies::PolicyEngine;
@@ -227,6 +227,7 @@ fn look_at_main(config: &MainConfig, findings: &mut Findings) {
     look_at_policies(config, findings);
     look_at_issuers(config, findings);
     look_at_listener(config, findings);
+    look_at_metrics(config, findings);
     match wiring::authd_settings(config) {
         _ if config.authd.is_none() => findings.add(
             Level::Absent,
@@ -352,5 +353,63 @@ fn look_at_listener(config: &MainConfig, findings: &mut Findings) {
             );
         }
         Err(error) => findings.fail("serve", &wiring::serve_failure(error)),
+    }
+}
+
+/// Whether there are metrics, and who may read them.
+fn look_at_metrics(config: &MainConfig, findings: &mut Findings) {
+    let Some(settings) = wiring::metrics_settings(&config.serve) else {
+        return findings.add(
+            Level::Absent,
+            "metrics",
+            "off: there is no [serve.metrics] with `listen`",
+        );
+    };
+    let listen = settings.listen;
+    let client_ca = config
+        .serve
+        .metrics
+        .as_ref()
+        .and_then(|metrics| metrics.client_ca.as_ref());
+    if let Some(file) = client_ca
+        && let Err(error) = File::open(file)
+    {
+        let error =
+            anyhow::Error::new(error).context(format!("failed to read `{}`", file.display()));
+        findings.fail("metrics", &Failure::environment(error));
+    }
+    let has_issuers = !config.serve.issuers.is_empty();
+    let (level, readers) = match client_ca {
+        _ if listen.ip().to_canonical().is_loopback() => (
+            Level::Good,
+            "everybody on this machine may read them".to_owned(),
+        ),
+        None if has_issuers => (
+            Level::Good,
+            format!("read with a token of scope `{METRICS_SCOPE}`"),
+        ),
+        None => (
+            Level::Warning,
+            "nobody may read them (add [serve.issuers.NAME], or `client_ca` in [serve.metrics])"
+                .to_owned(),
+        ),
+        Some(file) => {
+            let mut readers = format!("read with a certificate of `{}`", file.display());
+            if has_issuers {
+                readers.push_str(&format!(" or a token of scope `{METRICS_SCOPE}`"));
+            }
+            (Level::Good, readers)
+        }
+    };
+    match glasshouse_serve::bind(&settings) {
+        Ok(_) => findings.add(level, "metrics", format!("`{listen}`, {readers}")),
+        Err(ServeError::Bind { source, .. }) if source.kind() == ErrorKind::AddrInUse => {
+            findings.add(
+                Level::Warning,
+                "metrics",
+                format!("`{listen}` is taken; by the face itself, if it runs already; {readers}"),
+            );
+        }
+        Err(error) => findings.fail("metrics", &wiring::serve_failure(error)),
     }
 }

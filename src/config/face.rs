@@ -26,12 +26,23 @@ pub(crate) struct FaceConfig {
     pub(crate) allowed_origins: Vec<String>,
     /// What the audit log may take on disk.
     pub(crate) audit_most_bytes: u64,
+    /// The listener of `/metrics` and `/healthz`.
+    pub(crate) metrics: Option<MetricsConfig>,
     /// Certificate and key.
     pub(crate) tls: Option<TlsConfig>,
     /// Whose tokens are taken.
     pub(crate) issuers: Vec<IssuerConfig>,
     /// Groups and who is in them.
     pub(crate) groups: BTreeMap<String, Vec<String>>,
+}
+
+/// `[serve.metrics]`.
+#[derive(Clone, Debug)]
+pub(crate) struct MetricsConfig {
+    /// Where it listens.
+    pub(crate) listen: SocketAddr,
+    /// Who signs the certificates of those who may read without a token, PEM.
+    pub(crate) client_ca: Option<PathBuf>,
 }
 
 /// `[serve.tls]`.
@@ -111,6 +122,18 @@ static AUDIT_MOST_BYTES: Key = Key::with_default(
     "\"1GiB\"",
     "What the audit log may take on disk. Once it is full every call is refused: archive it before, or raise this.",
 );
+static METRICS_LISTEN: Key = Key::required(
+    "listen",
+    Kind::Address,
+    "\"127.0.0.1:8767\"",
+    "Where they are. On loopback everybody on this machine may read. Off loopback [serve.tls] is needed, and /metrics wants a token with the scope metrics:read, or a certificate of `client_ca`; /healthz is open.",
+);
+static METRICS_CLIENT_CA: Key = Key::optional(
+    "client_ca",
+    Kind::Path,
+    "\"/etc/glasshouse/tls/prometheus.pem\"",
+    "Who signs the certificates of those who may read without a token, PEM. Left out: only a token opens /metrics, and clients' certificates are demanded as in [serve.tls].",
+);
 static CERTIFICATE: Key = Key::required(
     "certificate",
     Kind::Path,
@@ -183,6 +206,11 @@ pub(crate) fn sections() -> Vec<Section> {
             ],
         ),
         Section::new(
+            &["serve", "metrics"],
+            "/metrics for Prometheus and /healthz for load balancers, on a listener of their own. Without this table there is none.",
+            &[&METRICS_LISTEN, &METRICS_CLIENT_CA],
+        ),
+        Section::new(
             &["serve", "tls"],
             "Certificate and key of the face.",
             &[&CERTIFICATE, &KEY, &CLIENT_CA],
@@ -242,6 +270,7 @@ fn build_with(
         allowed_hosts: serve.text_list(&ALLOWED_HOSTS),
         allowed_origins: serve.text_list(&ALLOWED_ORIGINS),
         audit_most_bytes: serve.size(&AUDIT_MOST_BYTES).unwrap_or_default(),
+        metrics: build_metrics(serve)?,
         tls: build_tls(serve.table("tls")),
         issuers: serve
             .table("issuers")
@@ -250,6 +279,23 @@ fn build_with(
             .collect(),
         groups: serve.table("groups").lists(),
     })
+}
+
+/// A certificate that nobody can show is a mistake worth telling.
+fn build_metrics(serve: Table<'_>) -> Result<Option<MetricsConfig>, ConfigError> {
+    let metrics = serve.table("metrics");
+    let Some(listen) = metrics.address(&METRICS_LISTEN) else {
+        return Ok(None);
+    };
+    let client_ca = metrics.path(&METRICS_CLIENT_CA);
+    if client_ca.is_some() && !serve.table("tls").is_written() {
+        let message = "`client_ca` is of no use without TLS".to_owned();
+        let help = "add [serve.tls] with `certificate` and `key`, or leave it out";
+        if let Some(error) = metrics.problem(&METRICS_CLIENT_CA, message, help) {
+            return Err(error);
+        }
+    }
+    Ok(Some(MetricsConfig { listen, client_ca }))
 }
 
 fn build_tls(tls: Table<'_>) -> Option<TlsConfig> {

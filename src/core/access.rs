@@ -20,6 +20,10 @@ pub const TASK_SCOPE_PREFIX: &str = "task:";
 /// The scopes that tools ask for. Tasks are not among them: they are never advertised, see `docs/policy.md`.
 pub const SCOPES: &[&str] = &["telemetry:read", "inventory:read"];
 
+/// The scope that opens `/metrics` off loopback. It is not among [`SCOPES`]: clients ask for all that is advertised, and
+/// an agent has no use for a page of everything.
+pub const METRICS_SCOPE: &str = "metrics:read";
+
 /// Who asks, as a validated token says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {

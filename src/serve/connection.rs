@@ -6,8 +6,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use hyper::body::{Body, Incoming};
+use http::StatusCode;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -17,9 +17,10 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
+use crate::counters::ListenerCounters;
 use crate::limits::ServeLimits;
 use crate::linger::Lingering;
-use crate::routes::{BoxError, McpService, Routes, answer};
+use crate::routes::{Site, Visitor, answer};
 use crate::tls::TlsKeeper;
 
 /// What all connections share.
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) tls: Option<TlsKeeper>,
     /// One permit a request that is being answered.
     pub(crate) requests: Arc<Semaphore>,
+    pub(crate) counters: Arc<ListenerCounters>,
 }
 
 /// How long an answer may still be written, and a closing connection linger, before it is cut.
@@ -43,12 +45,12 @@ const CONNECTION_WINDOW: u32 = 256 * 1024;
 pub(crate) async fn serve<S, B>(
     shared: Arc<Shared>,
     peer: Arc<Semaphore>,
-    routes: Routes<S>,
+    site: S,
     stream: TcpStream,
     stopping: watch::Receiver<bool>,
 ) where
-    S: McpService<B>,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    S: Site<B>,
+    B: 'static,
 {
     // answers are one write; without this the last packet of each may wait 40 ms
     if let Err(error) = stream.set_nodelay(true) {
@@ -56,25 +58,39 @@ pub(crate) async fn serve<S, B>(
         return;
     }
     let Some(tls) = &shared.tls else {
-        return drive(shared, peer, routes, stream, stopping).await;
+        let visitor = Visitor::Stranger;
+        return drive(shared, peer, (site, visitor), stream, stopping).await;
     };
     let handshake = tls.acceptor().accept(stream);
     match tokio::time::timeout(shared.limits.handshake_time, handshake).await {
-        Ok(Ok(stream)) => drive(shared, peer, routes, stream, stopping).await,
-        Ok(Err(error)) => tracing::debug!(%error, "A TLS handshake failed."),
-        Err(_) => tracing::debug!("A TLS handshake took too long."),
+        Ok(Ok(stream)) => {
+            let shown = stream.get_ref().1.peer_certificates();
+            let visitor = match shown {
+                Some(chain) if tls.certificates_admit() && !chain.is_empty() => Visitor::Certified,
+                _ => Visitor::Stranger,
+            };
+            drive(shared, peer, (site, visitor), stream, stopping).await;
+        }
+        Ok(Err(error)) => {
+            shared.counters.fail_handshake();
+            tracing::debug!(%error, "A TLS handshake failed.");
+        }
+        Err(_) => {
+            shared.counters.fail_handshake();
+            tracing::debug!("A TLS handshake took too long.");
+        }
     }
 }
 
 async fn drive<S, B, I>(
     shared: Arc<Shared>,
     peer: Arc<Semaphore>,
-    routes: Routes<S>,
+    (site, visitor): (S, Visitor),
     stream: I,
     mut stopping: watch::Receiver<bool>,
 ) where
-    S: McpService<B>,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    S: Site<B>,
+    B: 'static,
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Arc::new(Activity::begin(Instant::now()));
@@ -82,9 +98,10 @@ async fn drive<S, B, I>(
     let service = {
         let (shared, activity) = (Arc::clone(&shared), Arc::clone(&activity));
         service_fn(move |request: hyper::Request<Incoming>| {
-            let guard = RequestGuard::enter(&activity, [&shared.requests, &peer]);
-            let (routes, time) = (routes.clone(), shared.limits.request_time);
-            async move { Ok::<_, Infallible>(answer(routes, request, guard, time).await) }
+            let all = [&shared.requests, &peer];
+            let guard = RequestGuard::enter(&activity, all, &shared.counters);
+            let (site, time) = (site.clone(), shared.limits.request_time);
+            async move { Ok::<_, Infallible>(answer(site, request, guard, visitor, time).await) }
         })
     };
     let mut connection =
@@ -189,11 +206,16 @@ pub(crate) struct RequestGuard {
     activity: Arc<Activity>,
     number: u64,
     permits: Option<[OwnedSemaphorePermit; 2]>,
+    counters: Arc<ListenerCounters>,
 }
 
 impl RequestGuard {
     /// Takes a permit of all requests and one of the peer's, or neither.
-    fn enter(activity: &Arc<Activity>, [all, peer]: [&Arc<Semaphore>; 2]) -> Self {
+    fn enter(
+        activity: &Arc<Activity>,
+        [all, peer]: [&Arc<Semaphore>; 2],
+        counters: &Arc<ListenerCounters>,
+    ) -> Self {
         let number = {
             let mut state = activity.0.lock();
             state.requests += 1;
@@ -206,7 +228,13 @@ impl RequestGuard {
             activity: Arc::clone(activity),
             number,
             permits: take(peer).and_then(|of_peer| Some([of_peer, take(all)?])),
+            counters: Arc::clone(counters),
         }
+    }
+
+    /// Counts how the request was answered.
+    pub(crate) fn count(&self, status: StatusCode) {
+        self.counters.answer(status);
     }
 
     /// Whether the request is within the limits of requests at one time.
@@ -238,10 +266,11 @@ mod tests {
             "a connection that never asked has the time of one head"
         );
         let (all, peer) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(1)));
-        let first = RequestGuard::enter(&activity, [&all, &peer]);
+        let counters = Arc::default();
+        let first = RequestGuard::enter(&activity, [&all, &peer], &counters);
         let late = activity.deadline(&limits);
         assert!(late >= start + limits.request_time);
-        let second = RequestGuard::enter(&activity, [&all, &peer]);
+        let second = RequestGuard::enter(&activity, [&all, &peer], &counters);
         assert!(first.is_admitted());
         assert!(!second.is_admitted(), "the peer has one permit");
         assert_eq!(
@@ -259,7 +288,7 @@ mod tests {
         assert!(!activity.is_busy());
         assert!(activity.deadline(&limits) >= start + limits.idle_time);
         assert!(
-            RequestGuard::enter(&activity, [&all, &peer]).is_admitted(),
+            RequestGuard::enter(&activity, [&all, &peer], &counters).is_admitted(),
             "the permit came back"
         );
     }

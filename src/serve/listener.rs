@@ -1,5 +1,7 @@
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
+use crate::counters::ListenerCounters;
 use crate::error::ServeError;
 use crate::limits::ServeLimits;
 use crate::tls::TlsFiles;
@@ -13,6 +15,8 @@ pub struct ServeSettings {
     pub tls: Option<TlsFiles>,
     /// What strangers may take.
     pub limits: ServeLimits,
+    /// What is counted of it.
+    pub counters: Arc<ListenerCounters>,
 }
 
 /// Opens the listener.
@@ -52,6 +56,7 @@ mod tests {
             listen: listen.parse().unwrap(),
             tls: None,
             limits: ServeLimits::default(),
+            counters: Arc::default(),
         }
     }
 

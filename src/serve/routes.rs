@@ -1,4 +1,5 @@
 use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -36,6 +37,29 @@ impl<S> fmt::Debug for Routes<S> {
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The body of an answer, before it is counted.
+pub(crate) type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
+
+/// What stands behind a listener. `B` is the body that its service answers with.
+pub(crate) trait Site<B>: Clone + Send + 'static {
+    /// Answers one request; `time` is what the answer's head may take.
+    fn route(
+        self,
+        request: Request<Incoming>,
+        visitor: Visitor,
+        time: Duration,
+    ) -> impl Future<Output = Response<AnswerBody>> + Send;
+}
+
+/// What the connection says of who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Visitor {
+    /// Nothing.
+    Stranger,
+    /// A certificate that alone lets its holder in, see [`crate::ClientCertificates::Welcome`].
+    Certified,
+}
+
 /// The service of [`MCP_PATH`], as wiring makes it.
 pub(crate) trait McpService<B>:
     tower::Service<
@@ -63,7 +87,7 @@ impl<S, B> McpService<B> for S where
 
 /// A body that keeps its request counted until the last byte was handed over.
 pub(crate) struct HeldBody {
-    inner: UnsyncBoxBody<Bytes, BoxError>,
+    inner: AnswerBody,
     _guard: RequestGuard,
 }
 
@@ -87,64 +111,75 @@ impl Body for HeldBody {
     }
 }
 
-/// Answers one request; `guard` is `None` where too many are being answered already.
+/// Answers one request; `guard` says whether it is within the limits.
 pub(crate) async fn answer<S, B>(
-    routes: Routes<S>,
+    site: S,
     request: Request<Incoming>,
     guard: RequestGuard,
+    visitor: Visitor,
     time: Duration,
 ) -> Response<HeldBody>
 where
-    S: McpService<B>,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    S: Site<B>,
 {
     let response = if guard.is_admitted() {
-        route(routes, request, time).await
+        site.route(request, visitor, time).await
     } else {
-        let mut busy = plain(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many requests at once\n",
-        );
-        set(&mut busy, header::RETRY_AFTER, "1");
-        busy
+        busy("too many requests at once\n")
     };
+    guard.count(response.status());
     response.map(|inner| HeldBody {
         inner,
         _guard: guard,
     })
 }
 
-async fn route<S, B>(
-    routes: Routes<S>,
-    request: Request<Incoming>,
-    time: Duration,
-) -> Response<UnsyncBoxBody<Bytes, BoxError>>
+impl<S, B> Site<B> for Routes<S>
 where
     S: McpService<B>,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    match request.uri().path() {
-        MCP_PATH => match tokio::time::timeout(time, routes.mcp.oneshot(request)).await {
-            Ok(Ok(response)) => response.map(|body| body.map_err(Into::into).boxed_unsync()),
-            Ok(Err(error)) => {
-                let error: BoxError = error.into();
-                tracing::error!(%error, "The MCP service failed.");
-                plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+    async fn route(
+        self,
+        request: Request<Incoming>,
+        _visitor: Visitor,
+        time: Duration,
+    ) -> Response<AnswerBody> {
+        match request.uri().path() {
+            MCP_PATH => match tokio::time::timeout(time, self.mcp.oneshot(request)).await {
+                Ok(Ok(response)) => response.map(|body| body.map_err(Into::into).boxed_unsync()),
+                Ok(Err(error)) => {
+                    let error: BoxError = error.into();
+                    tracing::error!(%error, "The MCP service failed.");
+                    plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+                }
+                Err(_) => {
+                    let mut late =
+                        plain(StatusCode::REQUEST_TIMEOUT, "the request took too long\n");
+                    set(&mut late, header::CONNECTION, "close");
+                    late
+                }
+            },
+            RESOURCE_METADATA_PATH | RESOURCE_METADATA_ROOT_PATH => {
+                metadata(request.method(), self.resource_metadata)
             }
-            Err(_) => {
-                let mut late = plain(StatusCode::REQUEST_TIMEOUT, "the request took too long\n");
-                set(&mut late, header::CONNECTION, "close");
-                late
-            }
-        },
-        RESOURCE_METADATA_PATH | RESOURCE_METADATA_ROOT_PATH => {
-            metadata(request.method(), routes.resource_metadata)
+            _ => plain(StatusCode::NOT_FOUND, "not found\n"),
         }
-        _ => plain(StatusCode::NOT_FOUND, "not found\n"),
     }
 }
 
-fn metadata(method: &Method, document: Bytes) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
+fn metadata(method: &Method, document: Bytes) -> Response<AnswerBody> {
+    let mut response = document_of(method, document);
+    if response.status() == StatusCode::OK {
+        set(&mut response, header::CONTENT_TYPE, "application/json");
+        // an operator who moves the issuer wants clients to learn it at the next sign-in
+        set(&mut response, header::CACHE_CONTROL, "no-cache");
+    }
+    response
+}
+
+/// A document for GET and HEAD; its type is the caller's to say.
+pub(crate) fn document_of(method: &Method, document: Bytes) -> Response<AnswerBody> {
     let length = document.len();
     let mut response = match *method {
         Method::GET => Response::new(whole(document)),
@@ -158,14 +193,19 @@ fn metadata(method: &Method, document: Bytes) -> Response<UnsyncBoxBody<Bytes, B
     response
         .headers_mut()
         .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    set(&mut response, header::CONTENT_TYPE, "application/json");
     set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    // an operator who moves the issuer wants clients to learn it at the next sign-in
-    set(&mut response, header::CACHE_CONTROL, "no-cache");
     response
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
+/// Come again in a second.
+pub(crate) fn busy(text: &'static str) -> Response<AnswerBody> {
+    let mut busy = plain(StatusCode::SERVICE_UNAVAILABLE, text);
+    set(&mut busy, header::RETRY_AFTER, "1");
+    busy
+}
+
+/// A line of text.
+pub(crate) fn plain(status: StatusCode, text: &'static str) -> Response<AnswerBody> {
     let mut response = Response::new(whole(Bytes::from_static(text.as_bytes())));
     *response.status_mut() = status;
     set(
@@ -176,7 +216,8 @@ fn plain(status: StatusCode, text: &'static str) -> Response<UnsyncBoxBody<Bytes
     response
 }
 
-fn whole(bytes: Bytes) -> UnsyncBoxBody<Bytes, BoxError> {
+/// Bytes as a body.
+pub(crate) fn whole(bytes: Bytes) -> AnswerBody {
     Full::new(bytes).map_err(never).boxed_unsync()
 }
 
@@ -184,7 +225,8 @@ fn never(never: std::convert::Infallible) -> BoxError {
     match never {}
 }
 
-fn set<B>(response: &mut Response<B>, name: header::HeaderName, value: &'static str) {
+/// Sets a header.
+pub(crate) fn set<B>(response: &mut Response<B>, name: header::HeaderName, value: &'static str) {
     response
         .headers_mut()
         .insert(name, HeaderValue::from_static(value));

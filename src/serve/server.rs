@@ -20,7 +20,8 @@ use crate::connection::{self, Shared};
 use crate::error::ServeError;
 use crate::limits::ServeLimits;
 use crate::listener::{ServeSettings, refuse_plain_off_loopback};
-use crate::routes::{BoxError, McpService, Routes};
+use crate::pages::{PageSite, Pages};
+use crate::routes::{BoxError, Routes, Site};
 use crate::tls::TlsKeeper;
 
 /// Serves until `shutdown` is ready, then lets requests end within [`crate::ServeLimits::shutdown_time`].
@@ -50,6 +51,41 @@ where
         + 'static,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
+    serve_site(settings, listener, routes, shutdown, reload).await
+}
+
+/// Serves `/metrics` and `/healthz` as [`run`] serves `/mcp`: with the same limits, and until `shutdown` is ready.
+///
+/// Off loopback only who has a token of [`PageSource::admit`], or a certificate where they are
+/// [`crate::ClientCertificates::Welcome`], sees the page; on loopback everybody on this machine does.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_pages(
+    settings: ServeSettings,
+    listener: TcpListener,
+    pages: Pages,
+    shutdown: impl Future<Output = ()> + Send,
+    reload: Arc<Notify>,
+) -> Result<(), ServeError> {
+    let broken = |source| ServeError::Listener { source };
+    let address = listener.local_addr().map_err(broken)?;
+    let site = PageSite::new(pages, address.ip());
+    serve_site(settings, listener, site, shutdown, reload).await
+}
+
+/// Serves a site until `shutdown` is ready.
+pub(crate) async fn serve_site<S, B>(
+    settings: ServeSettings,
+    listener: TcpListener,
+    site: S,
+    shutdown: impl Future<Output = ()> + Send,
+    reload: Arc<Notify>,
+) -> Result<(), ServeError>
+where
+    S: Site<B>,
+    B: 'static,
+{
     let broken = |source| ServeError::Listener { source };
     let address = listener.local_addr().map_err(broken)?;
     refuse_plain_off_loopback(address, settings.tls.as_ref())?;
@@ -61,8 +97,9 @@ where
             settings.limits.requests.min(Semaphore::MAX_PERMITS),
         )),
         limits: settings.limits,
+        counters: settings.counters,
     });
-    let mut door = Door::new(shared, routes);
+    let mut door = Door::new(shared, site);
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
@@ -83,11 +120,10 @@ where
 /// Lets connections in, or not.
 struct Door<S> {
     shared: Arc<Shared>,
-    routes: Routes<S>,
+    site: S,
     connections: JoinSet<()>,
     peers: Peers,
     stopping: watch::Sender<bool>,
-    refused: u64,
     last_warning: Option<Instant>,
 }
 
@@ -98,22 +134,21 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 impl<S> Door<S> {
-    fn new(shared: Arc<Shared>, routes: Routes<S>) -> Self {
+    fn new(shared: Arc<Shared>, site: S) -> Self {
         Self {
             shared,
-            routes,
+            site,
             connections: JoinSet::new(),
             peers: Arc::default(),
             stopping: watch::Sender::new(false),
-            refused: 0,
             last_warning: None,
         }
     }
 
     fn admit<B>(&mut self, stream: TcpStream, peer: IpAddr)
     where
-        S: McpService<B>,
-        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+        S: Site<B>,
+        B: 'static,
     {
         // what has ended counts no more, even if the loop has not seen it yet
         while self.connections.try_join_next().is_some() {}
@@ -123,10 +158,11 @@ impl<S> Door<S> {
         let Some(place) = PeerPlace::take(&self.peers, peer, &self.shared.limits) else {
             return self.refuse("limit_per_peer", self.shared.limits.connections_per_peer);
         };
+        self.shared.counters.accept_connection();
         let serving = connection::serve(
             Arc::clone(&self.shared),
             Arc::clone(&place.requests),
-            self.routes.clone(),
+            self.site.clone(),
             stream,
             self.stopping.subscribe(),
         );
@@ -138,7 +174,7 @@ impl<S> Door<S> {
 
     /// The stream is dropped by the caller, which closes it.
     fn refuse(&mut self, which: &'static str, limit: usize) {
-        self.refused = self.refused.saturating_add(1);
+        let refused = self.shared.counters.refuse_connection();
         if self
             .last_warning
             .is_none_or(|last| last.elapsed() >= WARNING_INTERVAL)
@@ -147,7 +183,7 @@ impl<S> Door<S> {
             tracing::warn!(
                 which,
                 limit,
-                refused_total = self.refused,
+                refused_total = refused,
                 "Too many connections; new ones are closed."
             );
         }

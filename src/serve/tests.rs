@@ -15,7 +15,9 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::{Routes, ServeError, ServeLimits, ServeSettings, TlsFiles, bind, run};
+use crate::{
+    ClientCertificates, Routes, ServeError, ServeLimits, ServeSettings, TlsFiles, bind, run,
+};
 
 const DOCUMENT: &str = r#"{"resource":"https://localhost/mcp"}"#;
 
@@ -38,6 +40,7 @@ fn start(limits: ServeLimits, tls: Option<TlsFiles>) -> Face {
         listen: "127.0.0.1:0".parse().unwrap(),
         tls,
         limits,
+        counters: Arc::default(),
     };
     let listener = bind(&settings).unwrap();
     let address = listener.local_addr().unwrap();
@@ -80,40 +83,40 @@ async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper
     Ok(Response::new(Full::new(body)))
 }
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// A certificate and its key, both PEM.
-    fn issue(&self) -> (String, String) {
+    pub(crate) fn issue(&self) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         (certificate.pem(), key.serialize_pem())
     }
 
-    fn install(&self, folder: &Path) -> TlsFiles {
+    pub(crate) fn install(&self, folder: &Path) -> TlsFiles {
         let (certificate, key) = self.issue();
         let files = TlsFiles {
             certificate: folder.join("cert.pem"),
             key: folder.join("key.pem"),
-            client_ca: None,
+            clients: ClientCertificates::Ignored,
         };
         std::fs::write(&files.certificate, certificate).unwrap();
         std::fs::write(&files.key, key).unwrap();
         files
     }
 
-    fn client(&self, address: SocketAddr) -> reqwest::ClientBuilder {
+    pub(crate) fn client(&self, address: SocketAddr) -> reqwest::ClientBuilder {
         let root = reqwest::Certificate::from_pem(self.pem().as_bytes()).unwrap();
         reqwest::Client::builder()
             .tls_certs_only([root])
@@ -123,7 +126,7 @@ impl Authority {
     }
 }
 
-fn plain_client() -> reqwest::Client {
+pub(crate) fn plain_client() -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(20))
@@ -218,7 +221,7 @@ async fn with_client_authorities_a_stranger_is_not_served() {
     let mut files = authority.install(folder.path());
     let client_ca = folder.path().join("clients.pem");
     std::fs::write(&client_ca, clients.pem()).unwrap();
-    files.client_ca = Some(client_ca);
+    files.clients = ClientCertificates::Demanded(client_ca);
     let face = start(ServeLimits::default(), Some(files));
     let url = format!("https://localhost:{}/mcp", face.address.port());
     let ask = async |issuer: Option<&Authority>| {
@@ -490,6 +493,7 @@ async fn a_listener_off_loopback_is_refused_without_tls_wherever_it_came_from() 
         listen: "127.0.0.1:0".parse().unwrap(),
         tls: None,
         limits: ServeLimits::default(),
+        counters: Arc::default(),
     };
     let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let routes = Routes {

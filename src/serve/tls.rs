@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ClientCertVerifierBuilder, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -21,8 +21,20 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
-    /// Authorities of client certificates; where given, a client without a certificate of theirs is not served.
-    pub client_ca: Option<PathBuf>,
+    /// What is made of clients' certificates.
+    pub clients: ClientCertificates,
+}
+
+/// What a listener makes of clients' certificates. The files hold the authorities that sign them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// Nothing: none is asked for.
+    #[default]
+    Ignored,
+    /// A client without a certificate of these authorities is not served.
+    Demanded(PathBuf),
+    /// A client may have one, and on a listener for pages one is as good as a token.
+    Welcome(PathBuf),
 }
 
 /// The current TLS configuration. Reloading swaps the whole of it; open connections keep what they began with.
@@ -51,6 +63,11 @@ impl TlsKeeper {
         Ok(())
     }
 
+    /// Whether a client's certificate alone lets it in.
+    pub(crate) const fn certificates_admit(&self) -> bool {
+        matches!(self.files.clients, ClientCertificates::Welcome(_))
+    }
+
     /// For one connection.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.current.load_full())
@@ -72,9 +89,16 @@ fn load_config(files: &TlsFiles) -> Result<ServerConfig, ServeError> {
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(tls_error)?;
-    let builder = match &files.client_ca {
-        None => builder.with_no_client_auth(),
-        Some(path) => builder.with_client_cert_verifier(client_verifier(path, provider)?),
+    let builder = match &files.clients {
+        ClientCertificates::Ignored => builder.with_no_client_auth(),
+        ClientCertificates::Demanded(path) => {
+            let verifier = client_verifier(path, provider)?;
+            builder.with_client_cert_verifier(verifier.build().map_err(refused(path))?)
+        }
+        ClientCertificates::Welcome(path) => {
+            let verifier = client_verifier(path, provider)?.allow_unauthenticated();
+            builder.with_client_cert_verifier(verifier.build().map_err(refused(path))?)
+        }
     };
     let mut config = builder.with_single_cert(chain, key).map_err(tls_error)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -84,20 +108,24 @@ fn load_config(files: &TlsFiles) -> Result<ServerConfig, ServeError> {
 fn client_verifier(
     path: &Path,
     provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, ServeError> {
-    let failed = |source| ServeError::ClientAuthorities {
-        path: path.to_owned(),
-        source,
-    };
+) -> Result<ClientCertVerifierBuilder, ServeError> {
     let mut roots = RootCertStore::empty();
     for certificate in read_certificates(path)? {
-        roots
-            .add(certificate)
-            .map_err(|source| failed(Box::new(source)))?;
+        roots.add(certificate).map_err(refused(path))?;
     }
-    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-        .build()
-        .map_err(|source| failed(Box::new(source)))
+    let roots = Arc::new(roots);
+    Ok(WebPkiClientVerifier::builder_with_provider(roots, provider))
+}
+
+fn refused<E>(path: &Path) -> impl Fn(E) -> ServeError
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let path = path.to_owned();
+    move |source| ServeError::ClientAuthorities {
+        path: path.clone(),
+        source: Box::new(source),
+    }
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ServeError> {

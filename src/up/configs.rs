@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use glasshouse_core::worker::Worker;
+use glasshouse_serve::METRICS_PATH;
 use rustix::fs::OFlags;
 use serde_json::{Map, Value, json};
 
@@ -41,6 +42,8 @@ pub(crate) struct Setup {
     pub(crate) mcp: String,
     /// The authorization server.
     pub(crate) issuer: String,
+    /// The metrics for Prometheus.
+    pub(crate) metrics: String,
     /// The password of [`USER`].
     pub(crate) password: String,
 }
@@ -56,6 +59,7 @@ pub(crate) fn write(
     let setup = Setup {
         mcp: format!("http://{}/mcp", ports.serve_address),
         issuer: format!("http://{}", ports.authd_address),
+        metrics: format!("http://{}{METRICS_PATH}", ports.metrics_address),
         password: secrets::keep(&state.path("secrets/password"), authd)?,
     };
     // both ends are started here, so a new one each time is as good as an old one
@@ -111,6 +115,7 @@ fn face(state: &State, ports: &Ports, setup: &Setup) -> Value {
                 ports.serve_address.to_string(),
                 format!("localhost:{}", ports.serve_address.port()),
             ],
+            "metrics": { "listen": ports.metrics_address },
             "issuers": { "local": {
                 "issuer": setup.issuer,
                 "introspection": {

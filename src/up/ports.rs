@@ -3,6 +3,7 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use glasshouse_serve::{ServeError, ServeLimits, ServeSettings};
 
@@ -20,29 +21,47 @@ pub(crate) struct Ports {
     pub(crate) authd: TcpListener,
     /// Where that is.
     pub(crate) authd_address: SocketAddr,
+    /// Of the face's metrics.
+    pub(crate) metrics: TcpListener,
+    /// Where that is.
+    pub(crate) metrics_address: SocketAddr,
 }
 
 impl Ports {
-    /// Binds the face to this address and the authorization server to the port after it; port 0 takes free ones.
+    /// Binds the face to this address, the authorization server to the port after it, and the metrics to the one after that;
+    /// port 0 takes free ones.
     pub(crate) fn bind(listen: SocketAddr) -> Result<Self, Failure> {
         let (serve, serve_address) = bind(listen)?;
-        let next = match listen.port() {
-            0 => 0,
-            port => port.checked_add(1).ok_or_else(|| {
-                Failure::usage(anyhow::anyhow!(
-                    "there is no port after {port} for the authorization server"
-                ))
-                .help("choose a lower port with `--listen`")
-            })?,
+        let at = |steps| {
+            Ok(SocketAddr::new(
+                listen.ip(),
+                port_after(listen.port(), steps)?,
+            ))
         };
-        let (authd, authd_address) = bind(SocketAddr::new(listen.ip(), next))?;
+        let (authd, authd_address) = bind(at(1)?)?;
+        let (metrics, metrics_address) = bind(at(2)?)?;
         Ok(Self {
             serve,
             serve_address,
             authd,
             authd_address,
+            metrics,
+            metrics_address,
         })
     }
+}
+
+/// The port so many after this one; port 0 stays, because it takes any.
+fn port_after(port: u16, steps: u16) -> Result<u16, Failure> {
+    if port == 0 {
+        return Ok(0);
+    }
+    port.checked_add(steps).ok_or_else(|| {
+        let error = anyhow::anyhow!(
+            "there are no two ports after {port} for the authorization server and the metrics"
+        );
+        Failure::usage(error).help("choose a lower port with `--listen`")
+    })
 }
 
 fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
@@ -50,6 +69,7 @@ fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
         listen,
         tls: None,
         limits: ServeLimits::default(),
+        counters: Arc::default(),
     };
     let listener = glasshouse_serve::bind(&settings).map_err(|error| refused(listen, error))?;
     let address = listener.local_addr().map_err(Failure::environment)?;

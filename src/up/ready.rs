@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use glasshouse_core::time::{Clock as _, SystemClock, Timestamp};
-use glasshouse_serve::RESOURCE_METADATA_PATH;
+use glasshouse_serve::{METRICS_PATH, RESOURCE_METADATA_PATH};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -41,6 +41,7 @@ pub(crate) struct Readiness {
     inventory: PathBuf,
     serve: SocketAddr,
     authd: SocketAddr,
+    metrics: SocketAddr,
     /// The size of the store when it was last looked at: what grows is being written.
     seen: Cell<Option<u64>>,
 }
@@ -54,6 +55,7 @@ impl Readiness {
             inventory: state.path("inventory"),
             serve: ports.serve_address,
             authd: ports.authd_address,
+            metrics: ports.metrics_address,
             seen: Cell::new(None),
         }
     }
@@ -92,6 +94,9 @@ impl Readiness {
         }
         if !answers(self.authd, ISSUER_METADATA_PATH).await {
             silent.push("authd does not answer");
+        }
+        if !answers(self.metrics, METRICS_PATH).await {
+            silent.push("there are no metrics yet");
         }
         silent
     }

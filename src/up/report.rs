@@ -13,7 +13,7 @@ pub(crate) fn ready(setup: &Setup, state: &State, json: bool) -> Result<(), Fail
         return print_json(&json!({
             "mcp": setup.mcp,
             "issuer": setup.issuer,
-            "metrics": null,
+            "metrics": setup.metrics,
             "login": { "user": USER, "password": setup.password },
             "clients": [{ "client_id": CLIENT_ID, "redirect_uris": REDIRECT_URIS }],
         }));
@@ -21,6 +21,7 @@ pub(crate) fn ready(setup: &Setup, state: &State, json: bool) -> Result<(), Fail
     let Setup {
         mcp,
         issuer,
+        metrics,
         password,
     } = setup;
     let folder = state.folder().display();
@@ -31,6 +32,7 @@ Glasshouse is ready.
   MCP endpoint   {mcp}
   sign in as     {USER}  password {password}
   issuer         {issuer}
+  metrics        {metrics}
   state          {folder}
 
 Add the endpoint to an AI agent's client as an MCP server over HTTP; it opens the sign-in page in your browser:

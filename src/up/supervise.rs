@@ -42,6 +42,8 @@ pub(crate) struct RoleCommand {
     name: &'static str,
     arguments: Vec<OsString>,
     listener: Option<TcpListener>,
+    /// Of the face's metrics.
+    metrics: Option<TcpListener>,
     /// It may end whenever a device hangs, and is no reason to give up.
     is_worker: bool,
 }
@@ -78,6 +80,7 @@ pub(crate) fn commands(
             name,
             arguments,
             listener,
+            metrics: None,
             is_worker: false,
         }
     };
@@ -85,12 +88,15 @@ pub(crate) fn commands(
     if accounts.is_some() {
         probe.arguments.extend(group_arguments());
     }
+    let mut serve = command(
+        "serve",
+        accounts.map(|all| all.serve),
+        Some(duplicate(&ports.serve)?),
+    );
+    serve.arguments.push("--metrics-on-stdout".into());
+    serve.metrics = Some(duplicate(&ports.metrics)?);
     let mut commands = vec![
-        command(
-            "serve",
-            accounts.map(|all| all.serve),
-            Some(duplicate(&ports.serve)?),
-        ),
+        serve,
         command(
             "authd",
             accounts.map(|all| all.authd),
@@ -299,9 +305,11 @@ fn signal(child: &Child, signal: Signal) {
 /// Starts a role from this very executable, without this process's environment. The role takes a session of its own
 /// (see `roles::enter`), so that Ctrl-C comes to the supervisor alone.
 fn start(role: &RoleCommand) -> anyhow::Result<Child> {
-    let stdin = match &role.listener {
-        Some(listener) => Stdio::from(OwnedFd::from(listener.try_clone()?)),
-        None => Stdio::null(),
+    let stream = |listener: &Option<TcpListener>| -> anyhow::Result<Stdio> {
+        Ok(match listener {
+            Some(listener) => Stdio::from(OwnedFd::from(listener.try_clone()?)),
+            None => Stdio::null(),
+        })
     };
     let mut child = Command::new("/proc/self/exe")
         .arg0("glasshouse")
@@ -310,8 +318,8 @@ fn start(role: &RoleCommand) -> anyhow::Result<Child> {
         // a thread a collector would otherwise be a heap a collector
         .env("MALLOC_ARENA_MAX", "1")
         .current_dir("/")
-        .stdin(stdin)
-        .stdout(Stdio::null())
+        .stdin(stream(&role.listener)?)
+        .stdout(stream(&role.metrics)?)
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()

@@ -7,6 +7,7 @@ mod body;
 mod doors;
 mod headers;
 mod message;
+mod reader;
 mod refusal;
 mod strict;
 #[cfg(test)]

@@ -156,9 +156,28 @@ impl Refusal {
         };
         let body = json!({ "jsonrpc": "2.0", "id": id, "error": error });
         let mut response = Response::new(full(body.to_string()));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.dress(&mut response, settings);
+        response
+    }
+
+    /// The answer to who speaks no protocol: a line of text.
+    pub(crate) fn plain_response(&self, settings: &FaceSettings) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(format!("{self}\n")));
+        response.headers_mut().insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        self.dress(&mut response, settings);
+        response
+    }
+
+    /// The status and what goes with it.
+    fn dress<B>(&self, response: &mut Response<B>, settings: &FaceSettings) {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if *self == Self::Method {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
@@ -169,7 +188,6 @@ impl Refusal {
         if let Some(challenge) = self.challenge(settings) {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
-        response
     }
 
     /// `WWW-Authenticate` (RFC 6750, RFC 9728) of a 401 and of a 403 that a better token would open.
