@@ -29,6 +29,8 @@
 //! * Facts go out when they change and once in [`REPEAT_PERIOD`]; statuses when they change and every 10 s.
 //!   Conditions go out when they change and once in [`REPEAT_PERIOD`], log entries once.
 
+#[cfg(test)]
+mod allocation_tests;
 mod board;
 mod crew;
 mod end;
