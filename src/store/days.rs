@@ -15,6 +15,7 @@ use crate::bytes::wide;
 use crate::disk::{self, File};
 use crate::error::StoreError;
 use crate::frame::{self, Frames};
+use crate::recovery::persevere;
 use crate::retain::ClockWatch;
 use crate::segment::sync_folder;
 
@@ -225,7 +226,7 @@ impl DayWriter {
                 Some((part, _)) => part,
                 None => Part { day, part: 0 },
             };
-            self.open = Some(OpenPart::open(&self.dir, part)?);
+            self.open = Some(self.open_readable(part)?);
             // one more may be one too many
             self.last_forget = None;
         }
@@ -233,6 +234,20 @@ impl DayWriter {
             let gone = io::Error::from(ErrorKind::NotFound);
             StoreError::io("open", &self.dir, gone)
         })
+    }
+
+    /// The part, or the one behind it where the disk does not give back where its last frame ends.
+    fn open_readable(&self, part: Part) -> Result<OpenPart, StoreError> {
+        match OpenPart::open(&self.dir, part) {
+            Err(error) if error.is_unreadable() && part.part < MOST_PARTS => {
+                let next = Part {
+                    part: part.part + 1,
+                    ..part
+                };
+                OpenPart::open(&self.dir, next)
+            }
+            opened => opened,
+        }
     }
 
     /// From now on power loss does not lose what was written until now.
@@ -391,35 +406,46 @@ pub(crate) fn look_back<T>(
             file => file.map_err(|source| StoreError::io("open", &path, source))?,
         };
         let read = newest_of(&file, room, &mut take);
-        let read = read.map_err(|source| StoreError::io("read", &path, source))?;
-        back.found.extend(read.found);
-        back.more |= read.more;
-        back.damaged |= read.damaged;
+        match read.map_err(|source| StoreError::io("read", &path, source)) {
+            Err(error) if error.is_unreadable() => back.damaged = true,
+            read => {
+                let read = read?;
+                back.found.extend(read.found);
+                back.more |= read.more;
+                back.damaged |= read.damaged;
+            }
+        }
     }
     Ok(back)
 }
 
-/// Reads all payloads that were written since that day, the oldest first.
+/// Reads all payloads that were written since that day, the oldest first; some of them twice where the disk had to be
+/// asked again. What it does not give back is left out; the last error says so.
 pub(crate) fn each(
     dir: &Path,
     since: Timestamp,
     mut take: impl FnMut(&[u8]),
-) -> Result<(), StoreError> {
+) -> Result<Option<StoreError>, StoreError> {
     let first = day_of(since);
+    let mut unreadable = None;
     let parts = list(dir)?.into_iter();
     for (part, _) in parts.filter(|(part, _)| part.day >= first) {
         let path = dir.join(part.name());
-        let file = match File::open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            file => file.map_err(|source| StoreError::io("open", &path, source))?,
-        };
-        let mut frames = Frames::new(&file, 0, u64::MAX);
-        while let Some(payload) = frames
-            .next()
-            .map_err(|source| StoreError::io("read", &path, source))?
-        {
-            take(payload);
+        match persevere(|| each_of(&path, &mut take)) {
+            Err(error) if error.is_missing() => {}
+            Err(error) if error.is_unreadable() => unreadable = Some(error),
+            read => read?,
         }
+    }
+    Ok(unreadable)
+}
+
+fn each_of(path: &Path, take: &mut impl FnMut(&[u8])) -> Result<(), StoreError> {
+    let file = File::open(path).map_err(|source| StoreError::io("open", path, source))?;
+    let mut frames = Frames::new(&file, 0, u64::MAX);
+    let failed = |source| StoreError::io("read", path, source);
+    while let Some(payload) = frames.next().map_err(failed)? {
+        take(payload);
     }
     Ok(())
 }

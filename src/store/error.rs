@@ -83,11 +83,19 @@ impl StoreError {
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } | Self::OtherVersion { .. } => true,
-            Self::Io { source, .. } => {
-                source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
-            }
-            _ => false,
+            _ => self.is_unreadable(),
         }
+    }
+
+    /// Whether the disk did not give back what stands on it.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Io { source, .. }
+            if source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()))
+    }
+
+    /// Whether the file system said it of this file.
+    pub(crate) fn is_of(&self, file: &Path) -> bool {
+        matches!(self, Self::Io { path, .. } if path == file)
     }
 
     pub(crate) fn is_missing(&self) -> bool {

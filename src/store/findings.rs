@@ -89,7 +89,7 @@ impl FindingWriter {
     /// [`StoreError::Io`] names the file or the folder that cannot be used.
     pub fn open(dir: &Path, node: NodeId) -> Result<(Self, FoundEvents), StoreError> {
         let days = DayWriter::new(dir, HISTORY)?;
-        let (current, trouble) = match read(&dir.join(NAME)) {
+        let (current, mut trouble) = match read(&dir.join(NAME)) {
             Ok(current) => (current, None),
             Err(ReadError::Empty { .. }) => (Current::default(), None),
             Err(error) => (Current::default(), Some(error)),
@@ -102,7 +102,7 @@ impl FindingWriter {
             .map(|event| (event.id, event.clone()))
             .collect();
         // the clock may have been set since: the day says nothing about what `current.json` knows
-        each(dir, Timestamp::default(), |payload| {
+        let unread = each(dir, Timestamp::default(), |payload| {
             let Some(change) = decode(payload) else {
                 return;
             };
@@ -115,6 +115,7 @@ impl FindingWriter {
                 None => drop(open.insert(change.event.id, change.event)),
             }
         })?;
+        trouble = trouble.or(unread.map(ReadError::from));
         let mut open: Vec<Event> = open.into_values().collect();
         open.retain(|event| event.node == node && event.resolved.is_none());
         sort(&mut open);

@@ -35,6 +35,8 @@ pub(crate) struct Head {
     pub(crate) opened: Option<Moment>,
     pub(crate) batches: u64,
     pub(crate) unsynced: bool,
+    /// A sync failed: the next one may say that all is well although what was to be synced is gone.
+    pub(crate) sync_failed: bool,
     folder_unsynced: bool,
     /// Frames that the next [`Self::commit`] writes.
     pub(crate) buffer: Vec<u8>,
@@ -61,6 +63,7 @@ impl Head {
             opened: None,
             batches: 0,
             unsynced: true,
+            sync_failed: false,
             folder_unsynced: true,
             buffer: Vec::new(),
         };
@@ -125,9 +128,9 @@ impl Head {
 
     /// From now on power loss does not lose what was written until now.
     pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
-        self.file
-            .sync_data()
-            .map_err(|source| StoreError::io("sync", &self.path, source))?;
+        let synced = self.file.sync_data();
+        self.sync_failed |= synced.is_err();
+        synced.map_err(|source| StoreError::io("sync", &self.path, source))?;
         if self.folder_unsynced {
             sync_folder(self.path.parent().unwrap_or(&self.path))?;
             self.folder_unsynced = false;

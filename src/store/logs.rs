@@ -185,7 +185,8 @@ impl Pool {
         let days = DayWriter::new(&dir, share(keep, source))?;
         let mut known = Known::default();
         // the oldest entry first, as they came
-        each(&dir, Timestamp::default(), |payload| {
+        // what cannot be read now is told by whoever asks for it
+        let _unread = each(&dir, Timestamp::default(), |payload| {
             // what makes no sense is told by whoever reads it
             if let Some((collector, heard)) = decode(payload) {
                 known.take(hash(hasher, &collector, &heard.entry));

@@ -22,7 +22,7 @@ pub struct Recovery {
     pub lost: Vec<(String, u64)>,
     /// Leftovers that were removed: temporaries, and files that a newer one replaces.
     pub removed: Vec<String>,
-    /// Files that make no sense and were set aside under this name with `.damaged` behind it.
+    /// Files that make no sense or cannot be read, and were set aside under this name with `.damaged` behind it.
     pub set_aside: Vec<String>,
     /// Definitions beyond the most that a store holds; the probe repeats those that it still uses.
     pub forgotten: u64,
@@ -76,16 +76,12 @@ pub(crate) fn recover(dir: &Path) -> Result<Found, StoreError> {
     // A segment must make sense before it may replace anything.
     let mut footers = Vec::new();
     for (name, _) in std::mem::take(&mut listing.segments) {
-        match check(dir, name) {
+        match persevere(|| check(dir, name)) {
             Ok(footer) => {
                 listing.segments.push((name, 0));
                 footers.push(footer);
             }
-            Err(StoreError::Damaged { .. }) => {
-                set_aside(dir, &name.to_string())?;
-                found.recovery.set_aside.push(name.to_string());
-            }
-            Err(error) => return Err(error),
+            Err(error) => give_up(dir, &name.to_string(), error, &mut found.recovery)?,
         }
     }
     for name in temporaries.into_iter().chain(listing.drop_replaced()) {
@@ -103,13 +99,47 @@ pub(crate) fn recover(dir: &Path) -> Result<Found, StoreError> {
         }
     }
     for head in listing.heads {
-        mend_head(dir, head.sequence, &mut found)?;
-        found.heads.push(head.sequence);
+        match persevere(|| mend_head(dir, head.sequence, &mut found)) {
+            Ok(()) => found.heads.push(head.sequence),
+            Err(error) => give_up(dir, &head.to_string(), error, &mut found.recovery)?,
+        }
     }
     if !found.recovery.is_clean() {
         sync_folder(dir)?;
     }
     Ok(found)
+}
+
+/// A disk that does not give something back is asked this often before a start goes on without it: a node that does not
+/// start because of one bad sector records nothing at all.
+const TRIES: u32 = 3;
+
+/// Reads until the disk gives it back, or has been asked often enough.
+pub(crate) fn persevere<T>(
+    mut read: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    for _ in 1..TRIES {
+        match read() {
+            Err(error) if error.is_unreadable() => {}
+            outcome => return outcome,
+        }
+    }
+    read()
+}
+
+/// Sets aside what is damaged or cannot be read; every other error stops the start.
+fn give_up(
+    dir: &Path,
+    name: &str,
+    error: StoreError,
+    recovery: &mut Recovery,
+) -> Result<(), StoreError> {
+    if !error.is_unreadable() && !matches!(error, StoreError::Damaged { .. }) {
+        return Err(error);
+    }
+    set_aside(dir, name)?;
+    recovery.set_aside.push(name.to_owned());
+    Ok(())
 }
 
 /// Renames a file so that nobody reads it again, but somebody may look at it.
@@ -180,17 +210,32 @@ fn mend_head(dir: &Path, sequence: u64, found: &mut Found) -> Result<(), StoreEr
     Ok(())
 }
 
-/// The segments that count, as the folder says.
-pub(crate) fn reload(dir: &Path) -> Result<Catalog, StoreError> {
+/// The segments that count, as the folder says, and the names of those that they replace.
+pub(crate) fn reload(dir: &Path) -> Result<(Catalog, Vec<String>), StoreError> {
     let mut listing = Listing::read(dir).map_err(|source| StoreError::io("list", dir, source))?;
-    listing.drop_replaced();
-    let mut catalog = Catalog::default();
-    for (name, _) in listing.segments {
+    // Heads wait to be sealed; that is known.
+    listing.heads.clear();
+    let mut footers = Vec::new();
+    for (name, inode) in std::mem::take(&mut listing.segments) {
         match SegmentFile::open(dir, name) {
-            // The next start sets it aside.
+            // It replaces nothing. The next start sets it aside.
             Err(StoreError::Damaged { .. }) => {}
-            file => drop(catalog.insert(file?.footer)),
+            file => {
+                footers.push(file?.footer);
+                listing.segments.push((name, inode));
+            }
         }
     }
-    Ok(catalog)
+    let replaced = listing.drop_replaced();
+    let mut catalog = Catalog::default();
+    for footer in footers {
+        if listing
+            .segments
+            .iter()
+            .any(|(name, _)| *name == footer.name)
+        {
+            catalog.insert(footer);
+        }
+    }
+    Ok((catalog, replaced))
 }

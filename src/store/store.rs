@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use glasshouse_core::failure::FailureReason;
-use glasshouse_core::reader::SeriesInfo;
+use glasshouse_core::reader::{Resolution, SeriesInfo};
 use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::{BootTime, Moment, Timestamp};
 
@@ -53,6 +53,8 @@ pub struct Store {
     pending: Vec<u64>,
     catalog: Catalog,
     failing: Failing,
+    /// Files whose place a newer one has taken and that still stand.
+    replaced: Vec<String>,
     /// Files that were set aside, oldest first.
     asides: Vec<Aside>,
     clock: ClockWatch,
@@ -76,7 +78,7 @@ pub struct Maintenance {
     pub expired: Vec<String>,
     /// Files with blocks that could not be read and are lost, and how many blocks.
     pub lost: Vec<(String, u64)>,
-    /// Files that make no sense and were set aside under this name with `.damaged` behind it.
+    /// Files that make no sense or cannot be read, and were set aside under this name with `.damaged` behind it.
     pub set_aside: Vec<String>,
     /// More may be due; a call soon will go on with it.
     pub more: bool,
@@ -110,6 +112,7 @@ impl Store {
             pending: heads,
             catalog,
             failing: Failing::default(),
+            replaced: Vec::new(),
             asides: asides(dir)?,
             clock: ClockWatch::default(),
             last_sync: None,
@@ -207,8 +210,9 @@ impl Store {
             }
             outcome = outcome.and(worked);
         }
+        let removed = self.remove_replaced();
         let forgotten = self.forget(now, &mut done);
-        outcome.and(forgotten).map(|()| done)
+        outcome.and(removed).and(forgotten).map(|()| done)
     }
 
     /// Seals the head and keeps the definitions for the next start.
@@ -223,6 +227,7 @@ impl Store {
         while !self.pending.is_empty() {
             self.work(now, &mut done)?;
         }
+        self.remove_replaced()?;
         self.head.sync()
     }
 
@@ -255,7 +260,9 @@ impl Store {
             .unwrap_or(i64::MAX)
             .max(1);
         let stretch = |time: Timestamp| time.nanos().div_euclid(merge);
-        now.boot < opened.boot
+        // What a failed sync left may be gone from memory too before long: a segment is written and synced anew.
+        self.head.sync_failed
+            || now.boot < opened.boot
             || now.boot.since(opened.boot) >= self.settings.rotate
             || stretch(now.wall) != stretch(opened.wall)
             || self.head.appended() >= self.settings.head_bytes
@@ -276,7 +283,7 @@ impl Store {
     /// Does one piece of work.
     fn work(&mut self, now: Moment, done: &mut Maintenance) -> Result<(), StoreError> {
         if let Some(sequence) = self.pending.first().copied() {
-            self.seal(sequence, done)?;
+            self.seal_or_set_aside(sequence, now.boot, done)?;
             self.pending.remove(0);
             done.more = true;
             return Ok(());
@@ -297,7 +304,8 @@ impl Store {
         match merged {
             Ok(merged) => {
                 name.into_iter().for_each(|name| self.failing.forget(name));
-                self.take(merged, done)
+                self.take(merged, done);
+                Ok(())
             }
             Err(error) => {
                 if let Some(segment) = self.damaged_input(&error) {
@@ -307,8 +315,39 @@ impl Store {
                 name.into_iter()
                     .for_each(|name| failing.note(name, now.boot));
                 // Part of it may stand already.
-                self.catalog = reload(&self.dir)?;
+                let (catalog, replaced) = reload(&self.dir)?;
+                self.catalog = catalog;
+                self.replaced.extend(replaced);
                 Err(error)
+            }
+        }
+    }
+
+    /// A head that the disk does not give back, however often it is asked, does not hold up those behind it.
+    fn seal_or_set_aside(
+        &mut self,
+        sequence: u64,
+        now: BootTime,
+        done: &mut Maintenance,
+    ) -> Result<(), StoreError> {
+        let sealed = SegmentName {
+            tier: Resolution::Raw,
+            first: sequence,
+            last: sequence,
+        };
+        let name = head_name(sequence);
+        match self.seal(sequence, done) {
+            Err(error) if error.is_unreadable() && error.is_of(&self.dir.join(&name)) => {
+                self.failing.note(sealed, now);
+                if !self.failing.skipped(now).contains(&sealed) {
+                    return Err(error);
+                }
+                self.failing.forget(sealed);
+                self.put_aside(name, done)
+            }
+            outcome => {
+                self.failing.forget(sealed);
+                outcome
             }
         }
     }
@@ -323,18 +362,24 @@ impl Store {
             done.written.push(footer.name.to_string());
             self.catalog.insert(footer);
         }
-        self.remove(&name)
+        self.replaced.push(name);
+        Ok(())
     }
 
-    fn take(&mut self, merged: Merged, done: &mut Maintenance) -> Result<(), StoreError> {
+    fn take(&mut self, merged: Merged, done: &mut Maintenance) {
         done.lost.extend(merged.lost);
-        let mut replaced = Vec::new();
         for footer in merged.footers {
             done.written.push(footer.name.to_string());
-            replaced.extend(self.catalog.insert(footer));
+            let replaced = self.catalog.insert(footer).into_iter();
+            self.replaced.extend(replaced.map(|name| name.to_string()));
         }
-        for name in replaced {
-            self.remove(&name.to_string())?;
+    }
+
+    /// Removes what a newer file replaces; what cannot be removed now is tried again.
+    fn remove_replaced(&mut self) -> Result<(), StoreError> {
+        while let Some(name) = self.replaced.last() {
+            self.remove(name)?;
+            self.replaced.pop();
         }
         Ok(())
     }
@@ -355,8 +400,13 @@ impl Store {
         done: &mut Maintenance,
     ) -> Result<(), StoreError> {
         let name = segment.to_string();
-        set_aside(&self.dir, &name)?;
+        self.put_aside(name, done)?;
         self.catalog.remove(segment);
+        Ok(())
+    }
+
+    fn put_aside(&mut self, name: String, done: &mut Maintenance) -> Result<(), StoreError> {
+        set_aside(&self.dir, &name)?;
         done.set_aside.push(name);
         self.asides = asides(&self.dir)?;
         Ok(())

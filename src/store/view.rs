@@ -50,7 +50,7 @@ pub(crate) struct Snapshot {
     /// Oldest first.
     pub(crate) heads: Vec<OpenHead>,
     pub(crate) segments: Vec<Footer>,
-    /// Segments whose footer makes no sense: nobody knows what is in them.
+    /// Segments whose footer makes no sense, and files that the disk does not give back: nobody knows what is in them.
     pub(crate) unreadable: Vec<String>,
     /// Files that were set aside.
     pub(crate) set_aside: Vec<String>,
@@ -86,15 +86,18 @@ impl View {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let mut heads = Vec::new();
         let mut bytes_read = 0;
+        let mut unreadable = Vec::new();
         for head in &listing.heads {
-            heads.push(cache.head(&self.dir, head.sequence, &mut bytes_read)?);
+            match cache.head(&self.dir, head.sequence, &mut bytes_read) {
+                Err(error) if error.is_damage() => unreadable.push(head.to_string()),
+                open => heads.push(open?),
+            }
         }
         let forgotten = heads.len().saturating_sub(MOST_HEADS_REMEMBERED);
         let oldest = heads.get(forgotten).map_or(0, |head| head.sequence);
         cache.heads.retain(|sequence, _| *sequence >= oldest);
         let mut footers = HashMap::with_capacity(listing.segments.len());
         let mut segments = Vec::with_capacity(listing.segments.len());
-        let mut unreadable = Vec::new();
         for (name, inode) in &listing.segments {
             let footer = match cache.footers.get(name) {
                 Some((known, footer)) if known == inode => *footer,
