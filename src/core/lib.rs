@@ -18,6 +18,7 @@ pub mod labels;
 pub mod log;
 pub mod metric;
 pub mod options;
+pub mod process;
 pub mod reader;
 pub mod sample;
 pub mod text;

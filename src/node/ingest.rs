@@ -223,7 +223,7 @@ impl Ingest {
             let defined = self.store.define(OWN_RUN, number, info);
             match self.defines.take(defined) {
                 Some(series) => {
-                    let sample = (series, Some(Value::U64(value)), Quality::Good);
+                    let sample = (series, Some(value), Quality::Good);
                     self.samples.push(sample);
                 }
                 None => self.losses.definitions = self.losses.definitions.saturating_add(1),

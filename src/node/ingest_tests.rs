@@ -10,6 +10,7 @@ use glasshouse_core::reader::{SampleReader, Selector, SeriesInfo};
 use glasshouse_core::text::Untrusted;
 use glasshouse_core::time::{BootTime, Timestamp};
 use glasshouse_store::{Keep, StoreReader, StoreSettings};
+use glasshouse_wire::Batch;
 
 use super::*;
 use crate::state::State;
@@ -88,7 +89,7 @@ fn entries_of_a_log_that_the_collector_does_not_read_are_refused_and_counted() {
 fn the_nodes_own_series_outlive_the_runs_of_the_probe() {
     let dir = tempfile::tempdir().unwrap();
     let mut ingest = ingest(dir.path());
-    let mut own = Own::new(Duration::from_secs(10));
+    let mut own = Own::new(Duration::from_secs(10), None);
     for run in 1..=6 {
         let now = moment(run);
         let define = Message::Define(vec![definition(&format!("test.{run}"), "test")]);
@@ -104,7 +105,10 @@ fn the_nodes_own_series_outlive_the_runs_of_the_probe() {
         let reader = StoreReader::open(&dir.path().join("store"));
         let latest = |metric: &str| {
             let latest = reader.latest(&Selector::metric(metric), now.wall).unwrap();
-            latest.entries.first().and_then(|latest| latest.sample.value)
+            latest
+                .entries
+                .first()
+                .and_then(|latest| latest.sample.value)
         };
         assert_eq!(
             latest("glasshouse.node.frames"),
@@ -129,7 +133,7 @@ fn what_is_lost_is_a_series() {
         &[("a".to_owned(), 2), ("b".to_owned(), 3)],
         &["c".to_owned()],
     );
-    ingest.report(&mut Own::new(Duration::from_secs(10)), 7, moment(1));
+    ingest.report(&mut Own::new(Duration::from_secs(10), None), 7, moment(1));
     let reader = StoreReader::open(&dir.path().join("store"));
     for (metric, value) in [
         ("glasshouse.node.samples_unknown", 3),
@@ -139,7 +143,11 @@ fn what_is_lost_is_a_series() {
     ] {
         let latest = reader.latest(&Selector::metric(metric), moment(1).wall);
         let latest = latest.unwrap();
-        assert_eq!(latest.entries[0].sample.value, Some(Value::U64(value)), "{metric}");
+        assert_eq!(
+            latest.entries[0].sample.value,
+            Some(Value::U64(value)),
+            "{metric}"
+        );
     }
 }
 
@@ -147,7 +155,7 @@ fn what_is_lost_is_a_series() {
 fn the_probe_cannot_write_the_nodes_own_series() {
     let dir = tempfile::tempdir().unwrap();
     let mut ingest = ingest(dir.path());
-    ingest.report(&mut Own::new(Duration::from_secs(10)), 0, moment(1));
+    ingest.report(&mut Own::new(Duration::from_secs(10), None), 0, moment(1));
     let forged = Message::Define(vec![definition("glasshouse.node.frames", OWN_COLLECTOR)]);
     take(&mut ingest, 5, &forged, moment(1));
     assert_eq!(ingest.losses.definitions, 1);
@@ -167,4 +175,75 @@ fn the_probe_cannot_write_the_nodes_own_series() {
     let selector = Selector::metric("glasshouse.node.frames");
     let latest = reader.latest(&selector, moment(1).wall).unwrap();
     assert_eq!(latest.entries[0].sample.value, Some(Value::U64(0)));
+}
+
+/// Batches of one second each.
+const SECONDS: u64 = 200;
+
+/// What a batch may allocate, whatever the number of its samples: prost's way of taking a column of bytes, and what the
+/// store needs once for a batch.
+const MOST_A_BATCH: u64 = 4;
+
+#[test]
+fn a_batch_allocates_no_more_for_many_samples_than_for_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ingest = ingest(dir.path());
+    let second = |number: u64| Moment {
+        wall: Timestamp::from_seconds(1_700_000_000 + i64::try_from(number).unwrap()),
+        boot: BootTime::from_nanos(number * 1_000_000_000),
+    };
+    let many = 500;
+    for number in 1..=many {
+        let definition = SeriesDefinition {
+            number,
+            ..definition(&format!("test.number_{number}"), "fake")
+        };
+        take(
+            &mut ingest,
+            7,
+            &Message::Define(vec![definition]),
+            second(0),
+        );
+    }
+    for count in [1, many] {
+        let payload = |at: u64| {
+            let samples = (1..=count).map(|number| {
+                (
+                    number,
+                    Some(Value::U64(at * u64::from(number))),
+                    Quality::Good,
+                )
+            });
+            let batch = Batch {
+                collector: "fake".to_owned(),
+                at: second(at),
+                samples: samples.collect(),
+            };
+            Message::Batch(batch).encode()
+        };
+        let begin = u64::from(count) + 10;
+        let payloads: Vec<Vec<u8>> = (begin..begin + 20 + SECONDS).map(payload).collect();
+        let mut number = begin;
+        let mut take = |payload: &Vec<u8>| {
+            let (run, sequence) = (7, 0);
+            ingest.take(
+                &Frame {
+                    run,
+                    sequence,
+                    payload,
+                },
+                second(number),
+            );
+            number += 1;
+        };
+        let (warm, steady) = payloads.split_at(20);
+        warm.iter().for_each(&mut take);
+        let allocated = allocation_counter::measure(|| steady.iter().for_each(&mut take));
+        assert_eq!(ingest.losses, Losses::default());
+        assert!(
+            allocated.count_total <= MOST_A_BATCH * SECONDS,
+            "{} allocations for {SECONDS} batches of {count}",
+            allocated.count_total
+        );
+    }
 }

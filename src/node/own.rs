@@ -5,9 +5,13 @@ use std::time::{Duration, Instant};
 use glasshouse_core::failure::FailureReason;
 use glasshouse_core::labels::Labels;
 use glasshouse_core::metric::{Audience, MetricDefinition, MetricKind, ValueType};
+use glasshouse_core::process::{self, ProcessUse};
 use glasshouse_core::reader::{CollectorState, CollectorStatus, SeriesInfo};
+use glasshouse_core::sample::Value;
 use glasshouse_core::text::Untrusted;
 use glasshouse_core::time::Timestamp;
+
+use crate::remote::RemoteOwn;
 
 /// The name under which the node reports itself. The probe has its own: samples of one collector share their times.
 pub const OWN_COLLECTOR: &str = "glasshouse_node";
@@ -113,6 +117,19 @@ const fn counter(
     }
 }
 
+/// What the node says of its process, behind what it has counted; the probe says the same of its own.
+static PROCESS: [MetricDefinition; 3] = [process::CPU_TIME, process::MEMORY, process::THREADS];
+
+/// The node among the roles.
+const ROLE: &str = "node";
+
+/// What this process uses; nothing where the kernel does not say.
+fn used() -> Option<ProcessUse> {
+    let stat = std::fs::read("/proc/self/stat").ok()?;
+    let page_bytes = u64::try_from(rustix::param::page_size()).ok()?;
+    ProcessUse::parse(&String::from_utf8_lossy(&stat), page_bytes)
+}
+
 /// What the node has counted since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
@@ -185,24 +202,31 @@ pub(crate) struct Own {
     before: Totals,
     /// Reports with something new in them that was lost.
     failures: u64,
+    /// What is sent on, where it is.
+    remote: Option<RemoteOwn>,
 }
 
 impl Own {
     /// Reports for the first time at once.
-    pub(crate) fn new(interval: Duration) -> Self {
+    pub(crate) fn new(interval: Duration, remote: Option<RemoteOwn>) -> Self {
+        let role = |metric: &MetricDefinition| {
+            let keys = metric.labels.iter().map(|label| label.key);
+            Labels::new(keys.map(|key| (key, ROLE)))
+        };
         let info = |metric: &MetricDefinition| SeriesInfo {
             metric: metric.name.to_owned(),
             unit: metric.unit.to_owned(),
             kind: metric.kind,
             states: Vec::new(),
             help: metric.help.to_owned(),
-            labels: Labels::default(),
+            labels: role(metric),
             collector: OWN_COLLECTOR.to_owned(),
             interval,
             audience: metric.audience,
         };
         Self {
-            infos: OWN.iter().map(info).collect(),
+            infos: OWN.iter().chain(&PROCESS).map(info).collect(),
+            remote,
             interval,
             next: Instant::now(),
             before: Totals::default(),
@@ -221,12 +245,24 @@ impl Own {
     }
 
     /// The series with their numbers and values.
-    pub(crate) fn series(&self, totals: &Totals) -> impl Iterator<Item = (u32, &SeriesInfo, u64)> {
-        let values = totals.values().into_iter();
+    pub(crate) fn series(
+        &self,
+        totals: &Totals,
+    ) -> impl Iterator<Item = (u32, &SeriesInfo, Value)> {
+        let process = used().map(|used| {
+            [
+                Value::F64(used.cpu_seconds),
+                Value::U64(used.resident_bytes),
+                Value::U64(used.threads),
+            ]
+        });
+        let values = totals.values().into_iter().map(Value::U64);
+        let values = values.chain(process.into_iter().flatten());
         (1..)
             .zip(&self.infos)
             .zip(values)
             .map(|((number, info), value)| (number, info, value))
+            .chain(self.remote.iter().flat_map(RemoteOwn::series))
     }
 
     /// What the node says of this report.
@@ -254,7 +290,8 @@ impl Own {
             detail: Untrusted::new(&detail(totals)),
             last_run: at,
             duration: took,
-            series: u32::try_from(self.infos.len()).unwrap_or(u32::MAX),
+            series: u32::try_from(self.infos.len() + self.remote.as_ref().map_or(0, RemoteOwn::len))
+                .unwrap_or(u32::MAX),
             failures: self.failures,
         }
     }
@@ -301,10 +338,24 @@ mod tests {
             conditions_refused: 11,
             log_entries_refused: 12,
         };
-        let own = Own::new(Duration::from_secs(10));
-        let series: Vec<(u32, &str, u64)> = own
-            .series(&totals)
-            .map(|(number, info, value)| (number, info.metric.rsplit('.').next().unwrap(), value))
+        let own = Own::new(Duration::from_secs(10), None);
+        let all: Vec<(u32, &SeriesInfo, Value)> = own.series(&totals).collect();
+        let labels = |(_, info, _): &(u32, &SeriesInfo, Value)| info.labels.clone();
+        assert_eq!(all.len(), OWN.len() + PROCESS.len());
+        assert!(
+            all.iter()
+                .skip(OWN.len())
+                .all(|one| labels(one).get("glasshouse.role").is_some())
+        );
+        let series: Vec<(u32, &str, u64)> = all
+            .into_iter()
+            .take(OWN.len())
+            .map(|(number, info, value)| {
+                let Value::U64(value) = value else {
+                    panic!("counters are whole");
+                };
+                (number, info.metric.rsplit('.').next().unwrap(), value)
+            })
             .collect();
         let text = format!("{totals:?}");
         for (number, name, value) in series {
@@ -315,7 +366,7 @@ mod tests {
 
     #[test]
     fn what_was_lost_is_told_until_nothing_new_is() {
-        let mut own = Own::new(Duration::from_secs(10));
+        let mut own = Own::new(Duration::from_secs(10), None);
         let mut totals = Totals {
             frames: 5,
             resyncs: 1,
@@ -350,7 +401,7 @@ mod tests {
 
     #[test]
     fn reports_keep_their_pace() {
-        let mut own = Own::new(Duration::from_secs(10));
+        let mut own = Own::new(Duration::from_secs(10), None);
         let start = own.next;
         let due: Vec<u64> = (0..40)
             .filter(|second| own.take_due(start + Duration::from_secs(*second)))

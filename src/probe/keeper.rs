@@ -136,7 +136,10 @@ impl Keeper {
         );
         self.relay.restart();
         self.count();
+        self.lives(Some(process.id()));
         let over = self.read(End::new(output), None);
+        // once it is waited for, its number may be another's
+        self.lives(None);
         let killed = (over != Over::Closed).then(|| {
             process.kill();
             Instant::now()
@@ -346,6 +349,11 @@ impl Keeper {
                 "A worker starts again."
             );
         }
+    }
+
+    fn lives(&self, process: Option<u32>) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.process = process;
     }
 
     fn count_log(&self) {

@@ -4,8 +4,13 @@ use std::time::Duration;
 
 use glasshouse_core::collector::SampleWriter;
 use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
+use glasshouse_core::process::{self, ProcessUse};
 use glasshouse_core::sample::Value;
 use glasshouse_core::worker::Worker;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::read;
+use rustix::param::page_size;
 
 use crate::board::{Place, Slot};
 use crate::queue::QueueCounts;
@@ -18,7 +23,7 @@ pub const OWN_COLLECTOR: &str = "glasshouse";
 /// The probe's own metrics, which no entry of a collector list declares.
 pub static OWN_METRICS: &[MetricDefinition] = &OWN;
 
-static OWN: [MetricDefinition; 7] = [
+static OWN: [MetricDefinition; 10] = [
     DURATION,
     FAILURES,
     REFUSED,
@@ -26,6 +31,9 @@ static OWN: [MetricDefinition; 7] = [
     BATCHES_QUEUED,
     LOG_DROPPED,
     WORKER_STARTS,
+    process::CPU_TIME,
+    process::MEMORY,
+    process::THREADS,
 ];
 
 const COLLECTOR: &[LabelDefinition] = &[LabelDefinition {
@@ -146,6 +154,9 @@ pub(crate) fn write_own(
         queued,
         log_dropped,
         starts,
+        cpu_time,
+        memory,
+        threads,
     ] = &OWN;
     for slot in slots {
         let Some(counts) = slot.counts() else {
@@ -159,6 +170,12 @@ pub(crate) fn write_own(
     out.sample(dropped, &[], Value::U64(queue.dropped));
     let batches = u64::try_from(queue.batches).unwrap_or(u64::MAX);
     out.sample(queued, &[], Value::U64(batches));
+    for (role, used) in uses(workers) {
+        let labels = [role];
+        out.sample(cpu_time, &labels, Value::F64(used.cpu_seconds));
+        out.sample(memory, &labels, Value::U64(used.resident_bytes));
+        out.sample(threads, &labels, Value::U64(used.threads));
+    }
     let mut log = queue.log_dropped;
     for (worker, counts) in workers {
         log = log.saturating_add(counts.log_dropped);
@@ -167,6 +184,33 @@ pub(crate) fn write_own(
         }
     }
     out.sample(log_dropped, &[], Value::U64(log));
+}
+
+/// What the probe and the workers that it started use, where the kernel says so.
+fn uses(workers: &[(Worker, WorkerCounts)]) -> impl Iterator<Item = (&'static str, ProcessUse)> {
+    let children = workers.iter().filter_map(|(worker, counts)| {
+        let role = match worker {
+            Worker::Gpu => "probe gpu",
+            Worker::Ipmi => "probe ipmi",
+            // others start them
+            Worker::Bmc | Worker::Privileged => return None,
+        };
+        Some((role, used(&format!("/proc/{}/stat", counts.process?))?))
+    });
+    let own = used("/proc/self/stat").map(|own| ("probe", own));
+    own.into_iter().chain(children)
+}
+
+/// Longer than the kernel's longest line there.
+const STAT_BYTES: usize = 2048;
+
+fn used(stat: &str) -> Option<ProcessUse> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = open(stat, flags, Mode::empty()).ok()?;
+    let mut bytes = [0; STAT_BYTES];
+    let length = read(&file, &mut bytes).ok()?;
+    let text = String::from_utf8_lossy(bytes.get(..length)?);
+    ProcessUse::parse(&text, u64::try_from(page_size()).ok()?)
 }
 
 fn seconds(span: Duration) -> Value {

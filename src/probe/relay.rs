@@ -61,6 +61,8 @@ const RUNS_A_SECOND: f64 = 4.0 / 60.0;
 pub(crate) struct WorkerCounts {
     pub(crate) starts: u64,
     pub(crate) log_dropped: u64,
+    /// The process that the probe started, while it lives.
+    pub(crate) process: Option<u32>,
 }
 
 /// Takes the messages of one worker.

@@ -139,14 +139,14 @@ fn definitions_come_before_their_use_and_nothing_is_missing() {
         (CollectorState::Absent, "no test device")
     );
     let own = probe.until(|message| batch_of(message, OWN_COLLECTOR).cloned());
-    assert_eq!(own.samples.len(), 2 * 3 + 3);
+    assert_eq!(own.samples.len(), 2 * 3 + 3 + 3);
     let own = probe.until(|message| {
         let status = status_of(message, OWN_COLLECTOR).cloned();
         status.filter(|status| status.last_run != Timestamp::default())
     });
     assert_eq!(
         (own.state, own.series, own.interval),
-        (CollectorState::Good, 2 * 3 + 3, hurry().status)
+        (CollectorState::Good, 2 * 3 + 3 + 3, hurry().status)
     );
     assert_eq!(probe.reader.counts().resyncs, 0);
     probe.stop();
