@@ -417,6 +417,7 @@ pub(crate) fn node_settings(config: MainConfig) -> NodeSettings {
         host_name: None,
         store,
         logs,
+        remote: None,
         tempo: glasshouse_node::Tempo::default(),
     }
 }

@@ -118,6 +118,12 @@ fn metrics() -> String {
     );
     section(
         &mut text,
+        "remote write",
+        "What the node says of what it sends to a receiver of Prometheus' remote write, where one is configured.",
+        glasshouse_node::REMOTE_METRICS,
+    );
+    section(
+        &mut text,
         pages::OWN_COLLECTOR,
         "What the face says of itself. It cannot write the store: these stand on `/metrics` alone.",
         pages::OWN_METRICS,

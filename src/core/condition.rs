@@ -65,6 +65,7 @@ pub const CAUSES: &[&str] = &[
     "gpu.reset_required",
     "kernel.tasks_stuck",
     "probe.silent",
+    "remote_write.behind",
 ];
 
 /// What the driver of a GPU says of it.
@@ -111,7 +112,7 @@ mod tests {
         let mut stated: Vec<&str> = STATED_BY
             .iter()
             .flat_map(|(_, causes)| causes.iter().copied())
-            .chain(["collector.stalled", "probe.silent"])
+            .chain(["collector.stalled", "probe.silent", "remote_write.behind"])
             .collect();
         stated.sort_unstable();
         stated.dedup();

@@ -172,14 +172,14 @@ impl Line {
 /// What the lines of a series say of a value, in their order: the value, or 1 for the state that holds and 0 for the others.
 /// Nothing where the value does not fit the family, or is no number.
 #[must_use]
-pub fn values(family: &Family, lines: usize, value: Value) -> Option<Vec<f64>> {
+pub fn values(kind: FamilyKind, lines: usize, value: Value) -> Option<Vec<f64>> {
     match value {
-        Value::State(holds) if family.kind == FamilyKind::States => {
+        Value::State(holds) if kind == FamilyKind::States => {
             let holds = usize::from(holds);
             let word = |line| if line == holds { 1.0 } else { 0.0 };
             (holds < lines).then(|| (0..lines).map(word).collect())
         }
-        Value::U64(_) | Value::F64(_) if family.kind != FamilyKind::States => {
+        Value::U64(_) | Value::F64(_) if kind != FamilyKind::States => {
             value.is_finite().then(|| vec![value.as_f64()])
         }
         _ => None,
@@ -354,9 +354,9 @@ mod tests {
         let family = Family::of(&info);
         let lines = Line::of(&Sender::default(), &family, &info);
         assert_eq!(lines.len(), 2);
-        assert_eq!(values(&family, 2, Value::State(1)), Some(vec![0.0, 1.0]));
-        assert_eq!(values(&family, 2, Value::State(2)), None);
-        assert_eq!(values(&family, 2, Value::U64(1)), None);
+        assert_eq!(values(family.kind, 2, Value::State(1)), Some(vec![0.0, 1.0]));
+        assert_eq!(values(family.kind, 2, Value::State(2)), None);
+        assert_eq!(values(family.kind, 2, Value::U64(1)), None);
         let mut request = Request::default();
         request.series(&lines[1], [(1, 1.0)]);
         let understood = understand(&request.finish().unwrap()).unwrap();
@@ -368,9 +368,9 @@ mod tests {
     fn a_value_that_is_no_number_is_not_sent() {
         let info = series("a", &[], &[]);
         let family = Family::of(&info);
-        assert_eq!(values(&family, 1, Value::F64(f64::NAN)), None);
-        assert_eq!(values(&family, 1, Value::State(0)), None);
-        assert_eq!(values(&family, 1, Value::U64(7)), Some(vec![7.0]));
+        assert_eq!(values(family.kind, 1, Value::F64(f64::NAN)), None);
+        assert_eq!(values(family.kind, 1, Value::State(0)), None);
+        assert_eq!(values(family.kind, 1, Value::U64(7)), Some(vec![7.0]));
     }
 
     #[test]

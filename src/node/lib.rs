@@ -11,6 +11,7 @@
 //!   ends, and never ends the node. What was lost stands in the node's own series and status.
 //! * What collectors say to be wrong becomes events, with the node's own: `life.rs` says when one begins and ends. Log
 //!   entries are kept once, however often they come.
+//! * What the store takes is sent on to a receiver of Prometheus' remote write where one is configured, on a thread of its own.
 //! * The checkpoints of the audit log are signed on a thread of their own: a slow disk must not hold up the frames.
 
 mod chain;
@@ -25,6 +26,7 @@ mod node;
 mod notices;
 mod own;
 mod pace;
+mod remote;
 mod runs;
 mod settings;
 mod state;
@@ -32,7 +34,11 @@ mod state;
 pub use identity::node_id;
 pub use node::run;
 pub use own::{OWN_COLLECTOR, OWN_METRICS};
+pub use remote::{Choice, Credentials, RemoteSettings, SecretSource};
 pub use settings::{NodeError, NodeSettings, Tempo};
+
+/// The metrics of remote write, which the node has where that is configured.
+pub static REMOTE_METRICS: &[glasshouse_core::metric::MetricDefinition] = &remote::METRICS;
 
 #[cfg(test)]
 mod whole;

@@ -91,6 +91,10 @@ const NEXT_STEPS: &[(&str, &str)] = &[
         "probe.silent",
         "Look at the state and the log of glasshouse-probe.service; `glasshouse check` says what is missing.",
     ),
+    (
+        "remote_write.behind",
+        "See whether the receiver in [remote_write] answers, and what it says against us in the log of glasshouse-node.service. Nothing is lost as long as the store keeps samples (`keep_samples`, `most_bytes`).",
+    ),
 ];
 
 /// What somebody says to be wrong.
@@ -254,7 +258,7 @@ impl Life {
     }
 
     /// All that the node itself says to be wrong.
-    pub(crate) fn own(&mut self, stated: Option<Stated>, now: Moment) {
+    pub(crate) fn own(&mut self, stated: impl IntoIterator<Item = Stated>, now: Moment) {
         self.state(OWN_COLLECTOR, stated, 0, now);
         self.resolve(now.wall, |key, held| {
             key.source == OWN_COLLECTOR && held.stated != Some((0, now.boot))

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use glasshouse_core::identity::NodeId;
+use glasshouse_core::text::Untrusted;
 use glasshouse_core::time::{Clock, SystemClock};
 use glasshouse_store::Store;
 use glasshouse_wire::{FrameReader, Step};
@@ -24,6 +26,7 @@ use crate::logs::{log_maintenance, log_recovery};
 use crate::notices::Notices;
 use crate::own::Own;
 use crate::pace::Pace;
+use crate::remote::{Remote, RemoteOwn};
 use crate::settings::{NodeError, NodeSettings};
 use crate::state::State;
 
@@ -69,13 +72,21 @@ pub fn run(settings: NodeSettings, stop: Arc<AtomicBool>) -> Result<(), NodeErro
             return Err(error);
         }
     };
+    let host = host_name(&settings);
+    let remote = match start_remote(&settings, &state, node, &host) {
+        Ok(remote) => remote,
+        Err(error) => {
+            checkpoints.stop();
+            return Err(error);
+        }
+    };
     info!(%node, "The node takes frames.");
-    let sheet = Sheet::load(&state.inventory, node, host_name(&settings));
+    let sheet = Sheet::load(&state.inventory, node, host);
     let mut ingest = Ingest::new(store, sheet, notices);
     ingest.losses.damage(&recovery.lost, &recovery.set_aside);
     let mut running = Node {
         ingest,
-        own: Own::new(settings.tempo.inventory),
+        own: own(&settings, remote.as_ref()),
         reader: FrameReader::new(),
         frames,
         maintenance: Health::new("The store can be looked after"),
@@ -84,12 +95,33 @@ pub fn run(settings: NodeSettings, stop: Arc<AtomicBool>) -> Result<(), NodeErro
         partial: None,
         heard: (Instant::now(), 0),
         checkpoints,
+        remote,
         settings,
         state,
     };
     let ended = running.take_frames(&stop);
     running.close();
     ended
+}
+
+/// Begins to send samples on, where that is configured.
+fn start_remote(
+    settings: &NodeSettings,
+    state: &State,
+    node: NodeId,
+    host: &Untrusted,
+) -> Result<Option<Remote>, NodeError> {
+    let remote = settings.remote.as_ref();
+    remote
+        .map(|remote| Remote::start(remote, state, node, host))
+        .transpose()
+}
+
+/// What the node says of itself.
+fn own(settings: &NodeSettings, remote: Option<&Remote>) -> Own {
+    let interval = settings.tempo.inventory;
+    let remote = remote.map(|remote| RemoteOwn::new(remote.totals(), interval));
+    Own::new(interval, remote)
 }
 
 /// A running node.
@@ -100,6 +132,7 @@ struct Node {
     reader: FrameReader,
     ingest: Ingest,
     checkpoints: Checkpoints,
+    remote: Option<Remote>,
     own: Own,
     maintenance: Health,
     pace: Pace,
@@ -162,8 +195,11 @@ impl Node {
         // before the first frame nobody knows whether the probe lives
         if is_silent || frames > 0 {
             let silent_for = is_silent.then_some(silent_for);
+            let moment = SystemClock.moment();
+            let remote = self.remote.as_ref();
+            let behind = remote.and_then(|remote| remote.stated(moment));
             let notices = &mut self.ingest.notices;
-            notices.probe_is_silent(silent_for, SystemClock.moment());
+            notices.own(silent_for, behind, moment);
         }
     }
 
@@ -228,6 +264,9 @@ impl Node {
 
     fn close(self) {
         let mut ingest = self.ingest;
+        if let Some(remote) = self.remote {
+            remote.stop();
+        }
         let now = SystemClock.moment();
         ingest
             .sheet

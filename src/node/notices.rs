@@ -109,12 +109,17 @@ impl Notices {
         }
     }
 
-    /// Nothing came from the probe for this long, or something does.
-    pub(crate) fn probe_is_silent(&mut self, silent_for: Option<Duration>, now: Moment) {
-        if silent_for.is_none() && self.life.is_calm() {
+    /// What the node itself finds wrong: nothing came from the probe for this long, and what its own parts say.
+    pub(crate) fn own(
+        &mut self,
+        silent_for: Option<Duration>,
+        stated: Option<Stated>,
+        now: Moment,
+    ) {
+        if silent_for.is_none() && stated.is_none() && self.life.is_calm() {
             return;
         }
-        let stated = silent_for.map(|silent_for| Stated {
+        let silent = silent_for.map(|silent_for| Stated {
             cause: "probe.silent".to_owned(),
             severity: Severity::Critical,
             component: Untrusted::new("probe"),
@@ -125,7 +130,7 @@ impl Notices {
                 unit: "s".to_owned(),
             }],
         });
-        self.life.own(stated, now);
+        self.life.own(silent.into_iter().chain(stated), now);
     }
 
     /// Writes what has changed, and looks after the files. Call it every second.

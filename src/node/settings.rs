@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use glasshouse_store::{Keep, StoreError, StoreSettings};
 
+use crate::remote::RemoteSettings;
+
 /// What a node is told at its start.
 #[derive(Clone, Debug)]
 pub struct NodeSettings {
@@ -22,6 +24,8 @@ pub struct NodeSettings {
     pub logs: Keep,
     /// The node's key for checkpoints of the audit log; made where it is missing.
     pub checkpoint_key: PathBuf,
+    /// Where samples are sent on to, if anywhere.
+    pub remote: Option<RemoteSettings>,
     /// How often what is done.
     pub tempo: Tempo,
 }

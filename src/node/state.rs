@@ -18,6 +18,7 @@ const OWN: &[&str] = &["store", "findings", "inventory", "logs", "checkpoints"];
 /// Where what is.
 #[derive(Debug)]
 pub(crate) struct State {
+    pub(crate) dir: PathBuf,
     pub(crate) store: PathBuf,
     pub(crate) findings: PathBuf,
     pub(crate) inventory: PathBuf,
@@ -51,6 +52,7 @@ impl State {
             }
         }
         Ok(Self {
+            dir: dir.to_owned(),
             store: dir.join("store"),
             findings: dir.join("findings"),
             inventory: dir.join("inventory"),

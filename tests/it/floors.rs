@@ -64,7 +64,11 @@ const ROOMS: &[Room] = &[
         // the other end of the link
         knows_in_tests: &["probe"],
         // not the collectors: node has no device code
-        ..room(2, "glasshouse-node", &["audit", "core", "store", "wire"])
+        ..room(
+            2,
+            "glasshouse-node",
+            &["audit", "core", "exposition", "store", "wire"],
+        )
     },
     room(2, "glasshouse-probe", &["core", "wire"]),
     // no core: the face knows bytes, sockets and time
@@ -137,7 +141,9 @@ const WALLS: &[Wall] = &[
     wall("axum", &["authd", "sim"], &[]),
     wall("hyper", &["serve"], &["mcp"]),
     wall("hyper-util", &["serve"], &["mcp"]),
-    wall("rustls", &["bmc", "serve"], &[]),
+    wall("rustls", &["bmc", "node", "serve"], &[]),
+    // the node has no runtime
+    wall("ureq", &["node"], &[]),
     wall("tokio-rustls", &["serve"], &["authd"]),
     wall(
         "reqwest",

@@ -125,7 +125,8 @@ mod tests {
         let collectors = registry::collectors();
         let own = glasshouse_probe::OWN_METRICS
             .iter()
-            .chain(glasshouse_node::OWN_METRICS);
+            .chain(glasshouse_node::OWN_METRICS)
+            .chain(glasshouse_node::REMOTE_METRICS);
         let metrics: BTreeSet<&str> = collectors
             .iter()
             .flat_map(|spec| spec.metrics())

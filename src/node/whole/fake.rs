@@ -224,6 +224,7 @@ pub(super) fn node_settings(dir: &Path) -> NodeSettings {
         },
         logs: Keep::default(),
         checkpoint_key: dir.join("state/checkpoints/key"),
+        remote: None,
         tempo: Tempo {
             maintenance: Duration::from_millis(100),
             inventory: Duration::from_millis(500),

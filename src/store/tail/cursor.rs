@@ -67,6 +67,12 @@ impl TailCursor {
         Self::parse(text).ok_or(CursorError::Damaged)
     }
 
+    /// The newest time that was read; nothing where nothing was.
+    #[must_use]
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.rows.values().map(|at| at.wall).max()
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let crc_at = text.rfind("crc ")?;
         let (body, crc) = text.split_at_checked(crc_at)?;

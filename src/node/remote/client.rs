@@ -1,0 +1,257 @@
+//! The connection to the receiver: one request at a time, each with a deadline.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use glasshouse_core::time::{Clock, SystemClock, Timestamp};
+use glasshouse_exposition::remote_write::{CONTENT_ENCODING, MEDIA_TYPE, VERSION_HEADER};
+use secrecy::{ExposeSecret, SecretString};
+use ureq::Agent;
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+
+use super::answer::Answer;
+use super::settings::{Credentials, RemoteSettings};
+use super::totals::Failed;
+use crate::chain::Chain;
+
+/// For a name and for a connection with TLS. Who needs longer is not there.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// For all of one request.
+const REQUEST: Duration = Duration::from_secs(30);
+
+/// What is read of an answer: its first line says what was wrong.
+const MOST_ANSWER_BYTES: u64 = 4096;
+
+/// Headers of an answer.
+const MOST_HEADER_BYTES: usize = 16 << 10;
+
+/// A connection is kept for the next request this long; longer than the longest interval would be at somebody's expense.
+const KEPT_OPEN: Duration = Duration::from_secs(90);
+
+/// A request is written in pieces of this size.
+const BUFFER: usize = 16 << 10;
+
+/// A chain of certificates; a longer file is something else.
+const MOST_PEM_BYTES: u64 = 1 << 20;
+
+/// Whoever takes requests.
+pub(super) trait Post: Send {
+    /// Sends a request and waits for what becomes of it.
+    fn post(&mut self, body: &[u8]) -> Answer;
+}
+
+/// A receiver over the network.
+#[derive(Debug)]
+pub(super) struct Client {
+    url: String,
+    credentials: Option<Credentials>,
+    ca: Option<PathBuf>,
+    certificate: Option<(PathBuf, PathBuf)>,
+    /// Made for the first request, and anew after one that failed: certificates may have been replaced.
+    agent: Option<Agent>,
+}
+
+/// Why a request was not even sent.
+#[derive(Debug, thiserror::Error)]
+enum ClientError {
+    #[error("failed to read `{}`", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("`{}` holds no {what} in PEM", path.display())]
+    Pem { path: PathBuf, what: &'static str },
+    #[error("failed to read the secret for the receiver of remote write")]
+    Secret(#[source] Box<dyn Error + Send + Sync>),
+    #[error("the user name or the secret cannot stand in a header")]
+    Header,
+}
+
+impl Client {
+    pub(super) fn new(settings: &RemoteSettings) -> Self {
+        Self {
+            url: settings.url.clone(),
+            credentials: settings.credentials.clone(),
+            ca: settings.ca.clone(),
+            certificate: settings.certificate.clone(),
+            agent: None,
+        }
+    }
+
+    fn agent(&mut self) -> Result<Agent, ClientError> {
+        if let Some(agent) = &self.agent {
+            return Ok(agent.clone());
+        }
+        let agent = Agent::new_with_config(
+            Agent::config_builder()
+                .http_status_as_error(false)
+                // nobody stands between, and nobody sends us elsewhere
+                .proxy(None)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .user_agent(concat!("glasshouse/", env!("CARGO_PKG_VERSION")))
+                .timeout_resolve(Some(CONNECT))
+                .timeout_connect(Some(CONNECT))
+                .timeout_global(Some(REQUEST))
+                .max_response_header_size(MOST_HEADER_BYTES)
+                .input_buffer_size(BUFFER)
+                .output_buffer_size(BUFFER)
+                .max_idle_connections(1)
+                .max_idle_age(KEPT_OPEN)
+                .tls_config(self.tls()?)
+                .build(),
+        );
+        self.agent = Some(agent.clone());
+        Ok(agent)
+    }
+
+    fn tls(&self) -> Result<TlsConfig, ClientError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
+        tls = match &self.ca {
+            Some(path) => tls.root_certs(RootCerts::new_with_certs(&certificates(path)?)),
+            None => tls.root_certs(RootCerts::PlatformVerifier),
+        };
+        if let Some((chain, key)) = &self.certificate {
+            let own = ClientCert::new_with_certs(&certificates(chain)?, private_key(key)?);
+            tls = tls.client_cert(Some(own));
+        }
+        Ok(tls.build())
+    }
+
+    fn send(&mut self, body: &[u8]) -> Result<Answer, Trouble> {
+        let authorization = self.authorization().map_err(Trouble::Own)?;
+        let agent = self.agent().map_err(Trouble::Own)?;
+        let (version, number) = VERSION_HEADER;
+        let mut request = agent
+            .post(&self.url)
+            .header("Content-Encoding", CONTENT_ENCODING)
+            .header("Content-Type", MEDIA_TYPE)
+            .header(version, number);
+        if let Some(authorization) = &authorization {
+            request = request.header("Authorization", authorization.expose_secret());
+        }
+        let mut answer = request.send(body).map_err(Trouble::Network)?;
+        let status = answer.status().as_u16();
+        let after = answer.headers().get("Retry-After");
+        let after = after.and_then(|after| after.to_str().ok());
+        let after = after.and_then(|after| retry_after(after, SystemClock.now()));
+        let mut text = Vec::new();
+        let mut reader = answer.body_mut().as_reader().take(MOST_ANSWER_BYTES);
+        // the status has said what matters; of a text that breaks off the beginning is good enough
+        drop(reader.read_to_end(&mut text));
+        Ok(Answer::of(status, after, &String::from_utf8_lossy(&text)))
+    }
+
+    fn authorization(&self) -> Result<Option<SecretString>, ClientError> {
+        let (scheme, value) = match &self.credentials {
+            None => return Ok(None),
+            Some(Credentials::Basic { user, password }) => {
+                let password = password.ask().map_err(ClientError::Secret)?;
+                let both = SecretString::from(format!("{user}:{}", password.expose_secret()));
+                ("Basic", SecretString::from(BASE64_STANDARD.encode(both.expose_secret())))
+            }
+            Some(Credentials::Bearer(token)) => {
+                ("Bearer", token.ask().map_err(ClientError::Secret)?)
+            }
+        };
+        let value = value.expose_secret();
+        if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ClientError::Header);
+        }
+        Ok(Some(SecretString::from(format!("{scheme} {value}"))))
+    }
+}
+
+enum Trouble {
+    Own(ClientError),
+    Network(ureq::Error),
+}
+
+impl Post for Client {
+    fn post(&mut self, body: &[u8]) -> Answer {
+        let (why, text) = match self.send(body) {
+            Ok(answer) => return answer,
+            Err(Trouble::Own(error)) => (Failed::Credentials, Chain(&error).to_string()),
+            Err(Trouble::Network(error)) => (Failed::Network, Chain(&error).to_string()),
+        };
+        self.agent = None;
+        Answer::Later {
+            why,
+            after: None,
+            text: glasshouse_core::text::clean(&text),
+        }
+    }
+}
+
+/// Seconds, or a date.
+fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(Timestamp::from_seconds(date.timestamp().as_second()).since(now))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
+    let failed = |source| ClientError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MOST_PEM_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    Ok(bytes)
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ClientError> {
+    let pem = read(path)?;
+    let items = parse_pem(&pem).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    });
+    let certificates: Vec<Certificate<'static>> = items.collect();
+    if certificates.is_empty() {
+        return Err(ClientError::Pem {
+            path: path.to_owned(),
+            what: "certificate",
+        });
+    }
+    Ok(certificates)
+}
+
+fn private_key(path: &Path) -> Result<PrivateKey<'static>, ClientError> {
+    PrivateKey::from_pem(&read(path)?).map_err(|_| ClientError::Pem {
+        path: path.to_owned(),
+        what: "private key",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_says_when_to_come_again_in_two_ways() {
+        let now = Timestamp::from_seconds(784_111_777);
+        assert_eq!(retry_after(" 120 ", now), Some(Duration::from_secs(120)));
+        let date = "Sun, 06 Nov 1994 08:50:07 GMT";
+        assert_eq!(retry_after(date, now), Some(Duration::from_secs(30)));
+        let past = "Sun, 06 Nov 1994 08:00:00 GMT";
+        assert_eq!(retry_after(past, now), Some(Duration::ZERO));
+        for nonsense in ["", "-1", "soon", "1e3"] {
+            assert_eq!(retry_after(nonsense, now), None, "{nonsense}");
+        }
+    }
+}

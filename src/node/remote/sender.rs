@@ -1,0 +1,382 @@
+//! The loop: read a piece of the store, send it, write the position down, again.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use glasshouse_core::time::{BootTime, Moment, Timestamp};
+use glasshouse_store::{Tail, TailChunk, TailCursor};
+use tracing::{info, warn};
+
+use super::answer::Answer;
+use super::batch::{Piece, cut};
+use super::client::Post;
+use super::position::{Position, WRITTEN_EVERY};
+use super::settings::RemoteSettings;
+use super::table::Table;
+use super::totals::{Dropped, Totals};
+use crate::health::Health;
+
+/// The first wait after a failure; each is twice the one before …
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// … up to this: a receiver that is back has the newest samples half a minute later.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How often it is looked at what retention took.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// Refused requests that may be divided at once: enough to find the one second of a hundred from which on the receiver wants
+/// samples, a few times over …
+const DIVISIONS: u32 = 256;
+
+/// … and one more in each of these: a receiver that refuses everything is not asked much more often than others.
+const ONE_MORE_EACH: Duration = Duration::from_secs(1);
+
+/// Divisions of one piece of the store; what is refused then is given up.
+const DIVISIONS_OF_A_PIECE: u32 = 32;
+
+/// What to do after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The next one.
+    Again,
+    /// Nothing for so long.
+    Wait(Duration),
+}
+
+/// Follows the store and sends.
+#[derive(Debug)]
+pub(super) struct Sender<P> {
+    tail: Tail,
+    table: Table,
+    post: P,
+    position: Position,
+    totals: Arc<Totals>,
+    interval: Duration,
+    most: usize,
+    work: Option<Work>,
+    /// Behind what was delivered or given up, and not yet written down.
+    unwritten: Option<TailCursor>,
+    written: Option<BootTime>,
+    looked: Option<BootTime>,
+    divisions: Allowance,
+    delivery: Delivery,
+    reads: Health,
+    writes: Health,
+}
+
+/// A piece of the store that is on its way.
+#[derive(Debug)]
+struct Work {
+    pieces: VecDeque<Piece>,
+    /// Of the first piece, once it was made.
+    body: Option<Vec<u8>>,
+    /// Failures in a row.
+    failures: u32,
+    /// How often it may still be divided.
+    divisions: u32,
+    behind: TailCursor,
+    newest: Option<Timestamp>,
+    is_last: bool,
+}
+
+/// What may be done a number of times at once, and then once in a while.
+#[derive(Debug)]
+struct Allowance {
+    left: u32,
+    at: Option<BootTime>,
+}
+
+/// Whether samples get through, as it was logged.
+#[derive(Debug, Default)]
+struct Delivery {
+    is_failing: bool,
+    is_refused: bool,
+}
+
+impl<P: Post> Sender<P> {
+    pub(super) fn new(
+        tail: Tail,
+        table: Table,
+        post: P,
+        position: Position,
+        totals: Arc<Totals>,
+        settings: &RemoteSettings,
+    ) -> Self {
+        Self {
+            tail,
+            table,
+            post,
+            position,
+            totals,
+            interval: settings.interval,
+            most: settings.batch_samples.max(1),
+            work: None,
+            unwritten: None,
+            written: None,
+            looked: None,
+            divisions: Allowance {
+                left: DIVISIONS,
+                at: None,
+            },
+            delivery: Delivery::default(),
+            reads: Health::new("The store can be read for remote write"),
+            writes: Health::new("The position of remote write can be written down"),
+        }
+    }
+
+    /// Reads a piece of the store, or sends a request.
+    pub(super) fn step(&mut self, now: Moment) -> Next {
+        if is_due(self.looked, LOOK_EVERY, now.boot) {
+            self.look(now);
+        }
+        match self.work.take() {
+            Some(work) => self.send(work, now),
+            None => self.read(now),
+        }
+    }
+
+    /// Looks at what is gone unsent.
+    pub(super) fn look(&mut self, now: Moment) {
+        self.looked = Some(now.boot);
+        let Some(backlog) = self.reads.told(self.tail.look()) else {
+            return;
+        };
+        for vanished in backlog.vanished {
+            let why = if vanished.is_damaged {
+                Dropped::Damaged
+            } else {
+                Dropped::Expired
+            };
+            self.totals.dropped(why, vanished.samples);
+            warn!(
+                file = vanished.file,
+                most_samples = vanished.samples,
+                damaged = vanished.is_damaged,
+                "Samples are gone before the receiver of remote write took them."
+            );
+        }
+    }
+
+    /// Writes down how far it came.
+    pub(super) fn close(&mut self) {
+        self.write_down();
+    }
+
+    fn read(&mut self, now: Moment) -> Next {
+        let Some(chunk) = self.reads.told(self.tail.next(self.most)) else {
+            return Next::Wait(self.interval);
+        };
+        for (file, blocks) in &chunk.lost {
+            self.totals.dropped(Dropped::Damaged, *blocks);
+            warn!(file, blocks, "Damaged blocks of the store are not sent.");
+        }
+        let points = self.table.take(&chunk);
+        let work = Work {
+            pieces: cut(points, self.most, &self.table.lines),
+            body: None,
+            failures: 0,
+            divisions: DIVISIONS_OF_A_PIECE,
+            newest: newest(&chunk),
+            is_last: chunk.is_last,
+            behind: chunk.cursor,
+        };
+        if work.pieces.is_empty() {
+            return self.done(work, now);
+        }
+        self.totals.begins();
+        self.send(work, now)
+    }
+
+    fn send(&mut self, mut work: Work, now: Moment) -> Next {
+        let Some(piece) = work.pieces.front() else {
+            return self.done(work, now);
+        };
+        let body = match work.body.take() {
+            Some(body) => body,
+            // larger than four gigabytes it is not
+            None => piece
+                .body(&mut self.table.lines, now.boot)
+                .unwrap_or_default(),
+        };
+        match self.post.post(&body) {
+            Answer::Taken => {
+                self.totals.took(piece.len(), body.len());
+                self.delivery.works(work.failures);
+                work.failures = 0;
+                work.pieces.pop_front();
+            }
+            Answer::Refused {
+                why,
+                is_divisible,
+                text,
+            } => {
+                work.failures = 0;
+                if let Some(piece) = work.pieces.pop_front() {
+                    self.refuse(&mut work, piece, (why, is_divisible), &text, now);
+                }
+            }
+            Answer::Later { why, after, text } => {
+                self.totals.failed(why, &text);
+                self.delivery.fails(&text);
+                let wait = after.map_or_else(|| back_off(work.failures), |after| after.max(FIRST_WAIT));
+                work.failures = work.failures.saturating_add(1);
+                work.body = Some(body);
+                self.work = Some(work);
+                return Next::Wait(wait);
+            }
+        }
+        if work.pieces.is_empty() {
+            return self.done(work, now);
+        }
+        self.work = Some(work);
+        Next::Again
+    }
+
+    /// Divides what was refused, or gives it up.
+    fn refuse(
+        &mut self,
+        work: &mut Work,
+        piece: Piece,
+        (why, is_divisible): (Dropped, bool),
+        text: &str,
+        now: Moment,
+    ) {
+        let samples = piece.len();
+        if is_divisible && work.divisions > 0 && samples > 1 && self.divisions.take(now.boot) {
+            work.divisions -= 1;
+            if let Some((first, second)) = piece.halve() {
+                work.pieces.push_front(second);
+                work.pieces.push_front(first);
+                return;
+            }
+        }
+        self.totals
+            .dropped(why, u64::try_from(samples).unwrap_or(u64::MAX));
+        self.delivery.is_refused(samples, text);
+    }
+
+    /// A piece of the store was delivered, or given up.
+    fn done(&mut self, work: Work, now: Moment) -> Next {
+        self.totals.reached(work.newest, work.is_last);
+        self.unwritten = Some(work.behind);
+        if work.is_last || is_due(self.written, WRITTEN_EVERY, now.boot) {
+            self.written = Some(now.boot);
+            self.write_down();
+        }
+        if work.is_last {
+            Next::Wait(self.interval)
+        } else {
+            Next::Again
+        }
+    }
+
+    fn write_down(&mut self) {
+        if let Some(cursor) = &self.unwritten
+            && self.writes.told(self.position.write(cursor)).is_some()
+        {
+            self.unwritten = None;
+        }
+    }
+}
+
+impl Allowance {
+    fn take(&mut self, now: BootTime) -> bool {
+        let at = *self.at.get_or_insert(now);
+        let more = now.since(at).as_nanos() / ONE_MORE_EACH.as_nanos();
+        if more > 0 || now < at {
+            let more = u32::try_from(more).unwrap_or(DIVISIONS);
+            self.left = self.left.saturating_add(more).min(DIVISIONS);
+            self.at = Some(now);
+        }
+        let may = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        may
+    }
+}
+
+impl Delivery {
+    fn works(&mut self, failures: u32) {
+        if self.is_failing {
+            info!(
+                after_failures = failures,
+                "The receiver of remote write takes samples again."
+            );
+        }
+        *self = Self::default();
+    }
+
+    fn fails(&mut self, text: &str) {
+        if !self.is_failing {
+            warn!(
+                error = text,
+                "The receiver of remote write takes no samples; they wait in the store and are sent again."
+            );
+            self.is_failing = true;
+        }
+    }
+
+    fn is_refused(&mut self, samples: usize, text: &str) {
+        if !self.is_refused {
+            warn!(
+                samples,
+                error = text,
+                "The receiver of remote write refused samples, which are given up; more of them are only counted."
+            );
+            self.is_refused = true;
+        }
+    }
+}
+
+/// The newest time in a piece: its rows', or where none was complete its samples'.
+fn newest(chunk: &TailChunk) -> Option<Timestamp> {
+    let reached = chunk.reached.iter().map(|(_, at)| *at).max();
+    reached.or_else(|| chunk.samples.iter().map(|(_, sample)| sample.at).max())
+}
+
+fn is_due(last: Option<BootTime>, every: Duration, now: BootTime) -> bool {
+    last.is_none_or(|last| now < last || now.since(last) >= every)
+}
+
+/// Longer each time, and a little shorter by chance: thousands of nodes must not come back at the same instant.
+fn back_off(failures: u32) -> Duration {
+    let wait = FIRST_WAIT
+        .saturating_mul(1 << failures.min(16))
+        .min(LONGEST_WAIT);
+    // each state is keyed anew
+    let chance = u32::try_from(RandomState::new().hash_one(failures) % 256).unwrap_or(0);
+    wait.saturating_sub(wait.saturating_mul(chance) / 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_their_bound_and_differ() {
+        for (failures, most) in [(0, 1), (1, 2), (4, 16), (5, 30), (1000, 30)] {
+            let most = Duration::from_secs(most);
+            for _ in 0..20 {
+                let wait = back_off(failures);
+                assert!(most * 3 / 4 <= wait && wait <= most, "{failures} {wait:?}");
+            }
+        }
+        assert!((0..20).any(|_| back_off(9) != back_off(9)));
+    }
+
+    #[test]
+    fn divisions_come_back_one_by_one() {
+        let at = |seconds: u64| BootTime::from_nanos(seconds * 1_000_000_000);
+        let mut allowance = Allowance {
+            left: DIVISIONS,
+            at: None,
+        };
+        assert!((0..DIVISIONS).all(|_| allowance.take(at(10))));
+        assert!(!allowance.take(at(10)));
+        assert!(allowance.take(at(12)) && allowance.take(at(12)) && !allowance.take(at(12)));
+        assert!(allowance.take(at(10_000)));
+        assert_eq!(allowance.left, DIVISIONS - 1);
+    }
+}

@@ -1,0 +1,262 @@
+//! What the sender counts, for the node's own series and for the event that it is behind.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use glasshouse_core::metric::{LabelDefinition, MetricDefinition, counter, gauge};
+use glasshouse_core::time::Timestamp;
+use glasshouse_store::TailCursor;
+
+/// Why samples were not delivered and never will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// The receiver has newer ones of the series already.
+    OutOfOrder,
+    /// The receiver takes nothing that old.
+    TooOld,
+    /// The receiver has another value of that time.
+    Duplicate,
+    /// The receiver does not know us, or lets us do nothing.
+    Denied,
+    /// There is no receiver at that path.
+    NotFound,
+    /// Even one sample was too much for the receiver.
+    TooLarge,
+    /// The receiver says no, for another reason.
+    Refused,
+    /// Retention took them first.
+    Expired,
+    /// The store could not read them.
+    Damaged,
+}
+
+/// Why something is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failed {
+    /// No answer, or none in time.
+    Network,
+    /// The receiver is in trouble.
+    Server,
+    /// The receiver asks for patience.
+    Throttled,
+    /// The receiver sends us elsewhere; nothing follows that.
+    Redirected,
+    /// A secret or a certificate cannot be read.
+    Credentials,
+}
+
+const DROPPED: [(Dropped, &str); 9] = [
+    (Dropped::OutOfOrder, "out_of_order"),
+    (Dropped::TooOld, "too_old"),
+    (Dropped::Duplicate, "duplicate"),
+    (Dropped::Denied, "denied"),
+    (Dropped::NotFound, "not_found"),
+    (Dropped::TooLarge, "too_large"),
+    (Dropped::Refused, "refused"),
+    (Dropped::Expired, "expired"),
+    (Dropped::Damaged, "damaged"),
+];
+
+const FAILED: [(Failed, &str); 5] = [
+    (Failed::Network, "network"),
+    (Failed::Server, "server"),
+    (Failed::Throttled, "throttled"),
+    (Failed::Redirected, "redirected"),
+    (Failed::Credentials, "credentials"),
+];
+
+const REASON: &[LabelDefinition] = &[LabelDefinition {
+    key: "reason",
+    help: "Why, one of a few words.",
+}];
+
+const SOURCE: &str = "the node";
+
+/// The metrics of the sender; their series are there only where one is configured.
+pub(crate) static METRICS: [MetricDefinition; 6] = [
+    counter(
+        "glasshouse.remote_write.samples",
+        "{sample}",
+        "Samples that the receiver of remote write took since the node started.",
+        "Not samples of the store: a state is a sample for each of its words, and the end of a series is one too.",
+        &[],
+        SOURCE,
+    )
+    .for_glasshouse(),
+    counter(
+        "glasshouse.remote_write.bytes",
+        "By",
+        "Bytes of the requests that the receiver took, packed.",
+        "Not what went over the network: headers, TLS and what was sent again are not counted.",
+        &[],
+        SOURCE,
+    )
+    .for_glasshouse(),
+    counter(
+        "glasshouse.remote_write.requests",
+        "{request}",
+        "Requests that the receiver took.",
+        "Not all that were sent: the others are failures, or their samples are dropped.",
+        &[],
+        SOURCE,
+    )
+    .for_glasshouse(),
+    counter(
+        "glasshouse.remote_write.samples_dropped",
+        "{sample}",
+        "Samples that never reach the receiver: it refused them, or they were gone before it could take them.",
+        "Not exact where files vanished or were damaged: what was sent of them before counts too, and of a damaged block nobody knows how many stood in it.",
+        REASON,
+        SOURCE,
+    )
+    .for_glasshouse(),
+    counter(
+        "glasshouse.remote_write.failures",
+        "{request}",
+        "Requests that did not get through and are sent again.",
+        "Not losses: what is sent again is late.",
+        REASON,
+        SOURCE,
+    )
+    .for_glasshouse(),
+    gauge(
+        "glasshouse.remote_write.lag",
+        "s",
+        "How far the receiver is behind the store, zero where it has all that was due.",
+        "Not the time that one request takes.",
+        &[],
+        SOURCE,
+    )
+    .whole()
+    .for_glasshouse(),
+];
+
+/// What the thread has counted since it started.
+#[derive(Debug)]
+pub(crate) struct Totals {
+    sent: AtomicU64,
+    bytes: AtomicU64,
+    requests: AtomicU64,
+    dropped: [AtomicU64; DROPPED.len()],
+    failed: [AtomicU64; FAILED.len()],
+    /// Everything up to about this time was delivered, in nanoseconds.
+    delivered: AtomicI64,
+    is_caught_up: AtomicBool,
+    /// What is wrong, in words; empty where nothing is.
+    trouble: Mutex<String>,
+}
+
+impl Totals {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            sent: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            dropped: [const { AtomicU64::new(0) }; DROPPED.len()],
+            failed: [const { AtomicU64::new(0) }; FAILED.len()],
+            delivered: AtomicI64::new(now.nanos()),
+            is_caught_up: AtomicBool::new(false),
+            trouble: Mutex::default(),
+        }
+    }
+
+    /// What was delivered before the start.
+    pub(super) fn begins_at(&self, cursor: &TailCursor) {
+        if let Some(newest) = cursor.newest() {
+            self.delivered.store(newest.nanos(), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn took(&self, samples: usize, bytes: usize) {
+        add(&self.sent, samples);
+        add(&self.bytes, bytes);
+        add(&self.requests, 1);
+        self.set_trouble("");
+    }
+
+    pub(super) fn dropped(&self, why: Dropped, samples: u64) {
+        let place = DROPPED.iter().position(|(known, _)| *known == why);
+        if let Some(count) = place.and_then(|place| self.dropped.get(place)) {
+            count.fetch_add(samples, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn failed(&self, why: Failed, trouble: &str) {
+        let place = FAILED.iter().position(|(known, _)| *known == why);
+        if let Some(count) = place.and_then(|place| self.failed.get(place)) {
+            add(count, 1);
+        }
+        self.set_trouble(trouble);
+    }
+
+    /// Everything up to about this time was delivered or given up, and whether that is all that was there.
+    pub(super) fn reached(&self, newest: Option<Timestamp>, is_all: bool) {
+        if let Some(newest) = newest {
+            self.delivered.store(newest.nanos(), Ordering::Relaxed);
+        }
+        self.is_caught_up.store(is_all, Ordering::Relaxed);
+    }
+
+    /// There is something to be delivered.
+    pub(super) fn begins(&self) {
+        self.is_caught_up.store(false, Ordering::Relaxed);
+    }
+
+    /// How far the receiver is behind.
+    pub(crate) fn lag(&self, now: Timestamp) -> Duration {
+        if self.is_caught_up.load(Ordering::Relaxed) {
+            return Duration::ZERO;
+        }
+        let delivered = self.delivered.load(Ordering::Relaxed);
+        now.since(Timestamp::from_nanos(delivered))
+    }
+
+    pub(super) fn trouble(&self) -> String {
+        let trouble = self.trouble.lock();
+        trouble.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_trouble(&self, trouble: &str) {
+        let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != trouble {
+            trouble.clone_into(&mut known);
+        }
+    }
+
+    /// Every series: its metric, its reason where it has one, and its value.
+    pub(crate) fn series(
+        &self,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (&'static MetricDefinition, Option<&'static str>, u64)> {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let [samples, bytes, requests, drops, failures, lag] = &METRICS;
+        let dropped = DROPPED.iter().zip(&self.dropped);
+        let dropped = dropped.map(move |((_, word), count)| (drops, Some(*word), load(count)));
+        let failed = FAILED.iter().zip(&self.failed);
+        let failed = failed.map(move |((_, word), count)| (failures, Some(*word), load(count)));
+        [
+            (samples, None, load(&self.sent)),
+            (bytes, None, load(&self.bytes)),
+            (requests, None, load(&self.requests)),
+            (lag, None, self.lag(now).as_secs()),
+        ]
+        .into_iter()
+        .chain(dropped)
+        .chain(failed)
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(&self, metric: &str, reason: &str) -> u64 {
+        let mut series = self.series(Timestamp::from_nanos(0));
+        let found = series.find(|(known, why, _)| {
+            known.name.ends_with(metric) && why.unwrap_or_default() == reason
+        });
+        found.unwrap().2
+    }
+}
+
+fn add(count: &AtomicU64, more: usize) {
+    let more = u64::try_from(more).unwrap_or(u64::MAX);
+    count.fetch_add(more, Ordering::Relaxed);
+}
