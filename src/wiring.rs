@@ -396,6 +396,7 @@ fn store_settings(config: &MainConfig) -> StoreSettings {
             minute: config.store.keep_minutes,
             hour: config.store.keep_hours,
             bytes: config.store.most_bytes,
+            ..Retention::default()
         },
         ..StoreSettings::default()
     }

@@ -1,19 +1,23 @@
 //! The writer's list of segments, and what is due to be merged or forgotten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use glasshouse_core::reader::Resolution;
 use glasshouse_core::time::Timestamp;
 
 use crate::files::SegmentName;
+use crate::index::MOST_INDEXED;
 use crate::pack::MOST_ROWS;
 use crate::record::interval_nanos;
 use crate::segment::Footer;
-use crate::settings::StoreSettings;
+use crate::settings::{Retention, StoreSettings};
 
 /// Files that one merge reads at most: each keeps a descriptor and an index in memory.
 const MOST_INPUTS: usize = 64;
+
+/// One merge takes at most this part of what the store may hold: what it writes needs room beside what it reads.
+const MOST_SHARE: u64 = 8;
 
 /// The segments that count.
 #[derive(Debug, Default)]
@@ -30,6 +34,7 @@ pub(crate) struct Catalog {
 struct Circumstances {
     changes: u64,
     skipped: Vec<SegmentName>,
+    unsealed: Vec<u64>,
     /// The stretches and shards of now and of the head.
     stretches: [Option<i64>; 4],
 }
@@ -93,12 +98,14 @@ impl Catalog {
     }
 
     /// The next merge, but for those that are skipped. `opened` is when the head began: its stretch is not over.
+    /// Nothing is merged across a head that is not sealed: it would be taken for part of what the merge gives.
     pub(crate) fn due(
         &mut self,
         settings: &StoreSettings,
         now: Timestamp,
         opened: Option<Timestamp>,
         skipped: Vec<SegmentName>,
+        unsealed: &[u64],
     ) -> Option<Due> {
         let of = |length, time: Option<Timestamp>| Some(Stretch::new(length).of(time?.nanos()));
         let circumstances = Circumstances {
@@ -110,14 +117,14 @@ impl Catalog {
                 of(settings.shard, opened),
             ],
             skipped,
+            unsealed: unsealed.to_vec(),
         };
         if self.settled.as_ref() == Some(&circumstances) {
             return None;
         }
-        let skipped = &circumstances.skipped;
-        let samples = self.due_merge(settings, now, opened, skipped);
+        let samples = self.due_merge(settings, now, opened, &circumstances);
         let due = samples.map(Due::Samples).or_else(|| {
-            let (tier, merge) = self.due_shard(settings, now, opened, skipped)?;
+            let (tier, merge) = self.due_shard(settings, now, opened, &circumstances)?;
             Some(Due::Rollups(tier, merge))
         });
         self.settled = due.is_none().then_some(circumstances);
@@ -130,9 +137,10 @@ impl Catalog {
         settings: &StoreSettings,
         now: Timestamp,
         opened: Option<Timestamp>,
-        skipped: &[SegmentName],
+        circumstances: &Circumstances,
     ) -> Option<DueMerge> {
         let stretch = Stretch::new(settings.merge);
+        let skipped = &circumstances.skipped;
         let waiting = |footer: &Footer| {
             let name = footer.name;
             let is_skipped = |skipped: &SegmentName| {
@@ -145,12 +153,9 @@ impl Catalog {
         let raw: Vec<&Footer> = self.tier(Resolution::Raw).collect();
         let start = raw.iter().position(|footer| waiting(footer))?;
         let together = raw.get(start..)?;
-        let inputs = stretch.run(
-            together
-                .iter()
-                .copied()
-                .take_while(|footer| waiting(footer)),
-        );
+        let fits = Fits::new(settings, circumstances);
+        let together = together.iter().copied();
+        let inputs = stretch.run(together.take_while(|footer| waiting(footer)), &fits);
         let whole = whole(&inputs)?;
         let tiers = self.missing_rollups(whole);
         Some(DueMerge { inputs, tiers })
@@ -162,9 +167,11 @@ impl Catalog {
         settings: &StoreSettings,
         now: Timestamp,
         opened: Option<Timestamp>,
-        skipped: &[SegmentName],
+        circumstances: &Circumstances,
     ) -> Option<(Resolution, DueMerge)> {
         let stretch = Stretch::new(settings.shard);
+        let skipped = &circumstances.skipped;
+        let fits = Fits::new(settings, circumstances);
         let unfinished: Vec<i64> = self
             .tier(Resolution::Raw)
             .filter(|footer| !self.missing_rollups(footer.name).is_empty())
@@ -174,7 +181,7 @@ impl Catalog {
             let over: Vec<&Footer> = self.tier(tier).collect();
             let mut rest = over.as_slice();
             while let Some((first, _)) = rest.split_first() {
-                let inputs = stretch.run(rest.iter().copied());
+                let inputs = stretch.run(rest.iter().copied(), &fits);
                 let done = !stretch.is_current(first, now, opened)
                     && !unfinished.contains(&stretch.of(first.opened));
                 let is_skipped = whole(&inputs).is_some_and(|whole| skipped.contains(&whole));
@@ -212,24 +219,41 @@ impl Catalog {
         expired
     }
 
-    /// What has to go so that at most this many bytes are left.
-    pub(crate) fn too_much(&self, most: u64) -> Vec<SegmentName> {
-        let mut bytes = self.bytes();
-        let mut expired = Vec::new();
-        // Sorted by tier, finest first, then by age.
-        for footer in self.segments.values() {
-            if bytes <= most {
-                break;
+    /// What has to go so that no tier takes more than it may. Rollups outlive what they were made from, so that goes
+    /// with them: samples without rollups look as if they still had to be rolled up.
+    pub(crate) fn too_much(&self, retention: &Retention) -> BTreeSet<SegmentName> {
+        let mut expired = BTreeSet::new();
+        for tier in Resolution::ALL {
+            let most = retention.most_bytes(*tier);
+            let kept = self.tier(*tier);
+            let kept = kept.filter(|footer| !expired.contains(&footer.name));
+            let mut bytes = kept.fold(0, |bytes, footer| footer.bytes.saturating_add(bytes));
+            for footer in self.tier(*tier) {
+                if bytes <= most {
+                    break;
+                }
+                if expired.contains(&footer.name) {
+                    continue;
+                }
+                bytes = bytes.saturating_sub(footer.bytes);
+                let finer = self.segments.keys().filter(|name| name.tier < *tier);
+                let made_from = finer.filter(|name| name.last <= footer.name.last);
+                expired.extend(made_from.copied());
+                expired.insert(footer.name);
             }
-            bytes = bytes.saturating_sub(footer.bytes);
-            expired.push(footer.name);
         }
         expired
     }
 
-    pub(crate) fn bytes(&self) -> u64 {
-        let bytes = self.segments.values().map(|footer| footer.bytes);
-        bytes.fold(0, u64::saturating_add)
+    /// What goes first where there is no room: the oldest samples, then the oldest rollups, finest first.
+    pub(crate) fn oldest(&self) -> Option<SegmentName> {
+        self.segments.keys().next().copied()
+    }
+
+    /// Whether all of these are still there.
+    pub(crate) fn has_all(&self, footers: &[Footer]) -> bool {
+        let is_here = |footer: &Footer| self.segments.contains_key(&footer.name);
+        footers.iter().all(is_here)
     }
 
     /// The rollup tiers in which these heads are missing, coarsest first.
@@ -252,6 +276,27 @@ pub(crate) fn whole(inputs: &[Footer]) -> Option<SegmentName> {
         last: last.name.last,
         ..first.name
     })
+}
+
+/// What besides its stretch decides whether a segment goes into one file with those before it.
+struct Fits<'a> {
+    bytes: u64,
+    unsealed: &'a [u64],
+}
+
+impl<'a> Fits<'a> {
+    fn new(settings: &StoreSettings, circumstances: &'a Circumstances) -> Self {
+        Self {
+            bytes: settings.retention.bytes / MOST_SHARE,
+            unsealed: &circumstances.unsealed,
+        }
+    }
+
+    /// Whether no head between the two waits to be sealed.
+    fn follows(&self, before: SegmentName, name: SegmentName) -> bool {
+        let between = |head: &u64| before.last < *head && *head < name.first;
+        !self.unsealed.iter().any(between)
+    }
 }
 
 /// Stretches of wall time of one length.
@@ -277,17 +322,23 @@ impl Stretch {
     }
 
     /// As many from the front as are of one stretch and fit one file.
-    fn run<'a>(&self, footers: impl Iterator<Item = &'a Footer>) -> Vec<Footer> {
+    fn run<'a>(&self, footers: impl Iterator<Item = &'a Footer>, fits: &Fits<'_>) -> Vec<Footer> {
         let mut run: Vec<Footer> = Vec::new();
-        let mut rows = 0;
+        let (mut rows, mut series, mut bytes) = (0, 0, 0_u64);
         for footer in footers {
             rows += crate::bytes::narrow(u64::from(footer.rows));
-            let fits = run.first().is_none_or(|first| {
+            series += crate::bytes::narrow(u64::from(footer.series));
+            bytes = bytes.saturating_add(footer.bytes);
+            let joins = |first: &Footer, before: &Footer| {
                 self.of(first.opened) == self.of(footer.opened)
                     && rows <= MOST_ROWS
+                    && series <= MOST_INDEXED
+                    && bytes <= fits.bytes
                     && run.len() < MOST_INPUTS
-            });
-            if !fits {
+                    && fits.follows(before.name, footer.name)
+            };
+            let ends = run.first().zip(run.last());
+            if ends.is_some_and(|(first, before)| !joins(first, before)) {
                 break;
             }
             run.push(*footer);
@@ -329,23 +380,23 @@ mod tests {
         let hour = i64::try_from(settings.merge.as_nanos()).unwrap();
         let now = Timestamp::from_nanos(10 * hour);
         let mut catalog = Catalog::default();
-        assert_eq!(catalog.due(&settings, now, None, Vec::new()), None);
+        assert_eq!(catalog.due(&settings, now, None, Vec::new(), &[]), None);
         // Behind its back, to see whether it looks.
         let due = footer(Resolution::Raw, 1, 0);
         catalog.segments.insert(due.name, due);
-        assert_eq!(catalog.due(&settings, now, None, Vec::new()), None);
+        assert_eq!(catalog.due(&settings, now, None, Vec::new(), &[]), None);
         let later = now.after(settings.merge);
-        let Some(Due::Samples(merge)) = catalog.due(&settings, later, None, Vec::new()) else {
+        let Some(Due::Samples(merge)) = catalog.due(&settings, later, None, Vec::new(), &[]) else {
             panic!("a new stretch has begun");
         };
         assert_eq!(merge.inputs, [due]);
-        assert_eq!(catalog.due(&settings, later, None, vec![due.name]), None);
-        assert!(catalog.due(&settings, later, None, Vec::new()).is_some());
+        assert_eq!(catalog.due(&settings, later, None, vec![due.name], &[]), None);
+        assert!(catalog.due(&settings, later, None, Vec::new(), &[]).is_some());
         for tier in [Resolution::Minute, Resolution::Hour] {
             catalog.insert(footer(tier, 1, 0));
         }
-        assert_eq!(catalog.due(&settings, later, None, Vec::new()), None);
+        assert_eq!(catalog.due(&settings, later, None, Vec::new(), &[]), None);
         catalog.insert(footer(Resolution::Raw, 2, hour));
-        assert!(catalog.due(&settings, later, None, Vec::new()).is_some());
+        assert!(catalog.due(&settings, later, None, Vec::new(), &[]).is_some());
     }
 }

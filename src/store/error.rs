@@ -59,6 +59,28 @@ pub enum StoreError {
         /// What is wrong.
         detail: String,
     },
+    /// All that the store may take is in use, and nothing can go to make room.
+    #[error(
+        "the store has no room: the {most} bytes that it may take are in use (raise `most_bytes` in [store], or remove what does not belong into its folder)"
+    )]
+    Full {
+        /// What it may take.
+        most: u64,
+    },
+    /// The head has as many batches as a file may have, and the next one could not be begun. It is tried again after
+    /// [`StoreSettings::retry`](crate::StoreSettings::retry).
+    #[error("the head is full and the next one could not be begun (free some space on the disk)")]
+    HeadFull,
+    /// A new series beyond those that there may be. Those that there are go on.
+    #[error("collector `{collector}` may have no new series: {}", limit.in_words(*most))]
+    TooManySeries {
+        /// The collector of the series.
+        collector: String,
+        /// Which bound is reached.
+        limit: SeriesLimit,
+        /// What it is.
+        most: usize,
+    },
     /// A file of another version of the format. Nothing of it was touched.
     #[error(
         "`{}` was written by another version of glasshouse (start that version, or move the file elsewhere to go on without it)",
@@ -70,7 +92,60 @@ pub enum StoreError {
     },
 }
 
+/// Which bound of [`SeriesLimits`](crate::SeriesLimits) is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeriesLimit {
+    /// That of one collector.
+    OfCollector,
+    /// That of the store.
+    OfAll,
+}
+
+impl SeriesLimit {
+    fn in_words(self, most: usize) -> String {
+        match self {
+            Self::OfCollector => format!(
+                "it has {most}, which are all that one may have (raise `most_series_a_collector` in [store], or let it read less)"
+            ),
+            Self::OfAll => format!(
+                "the store has {most}, which are all that it may have (raise `most_series` in [store], or let collectors read less)"
+            ),
+        }
+    }
+}
+
 impl StoreError {
+    /// Every word of [`Self::word`].
+    pub const WORDS: &[&str] = &[
+        "io",
+        "full",
+        "head_full",
+        "too_many_series",
+        "too_large",
+        "unknown_series",
+        "misplaced",
+        "damaged",
+        "busy",
+        "other_version",
+    ];
+
+    /// The word for it in labels.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "io",
+            Self::Full { .. } => "full",
+            Self::HeadFull => "head_full",
+            Self::TooManySeries { .. } => "too_many_series",
+            Self::TooLarge { .. } => "too_large",
+            Self::UnknownSeries { .. } => "unknown_series",
+            Self::Misplaced { .. } => "misplaced",
+            Self::Damaged { .. } => "damaged",
+            Self::Busy { .. } => "busy",
+            Self::OtherVersion { .. } => "other_version",
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io {
             action,

@@ -1,4 +1,4 @@
-//! Merges that failed: one that fails again and again must not hold up those behind it.
+//! Merges and seals that failed: one that fails again and again must not hold up those behind it.
 
 use std::time::Duration;
 
@@ -11,6 +11,12 @@ const MOST_FAILURES: u32 = 3;
 
 /// Then it waits this long: what is still wrong then costs one try an hour.
 const PAUSE: Duration = Duration::from_secs(3600);
+
+/// A head that could not be sealed waits twice this …
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+
+/// … then twice as long each time, and no longer than this: what is not sealed is read slowly.
+const HEAD_PAUSE: Duration = Duration::from_secs(900);
 
 /// What failed, by what it would have become.
 #[derive(Debug, Default)]
@@ -29,6 +35,16 @@ impl Failing {
 
     pub(crate) fn forget(&mut self, name: SegmentName) {
         self.0.retain(|(known, ..)| *known != name);
+    }
+
+    /// Whether a head that could not be sealed is left alone for now: the longer the more often that failed, so that
+    /// others come between two tries.
+    pub(crate) fn waits(&self, name: SegmentName, now: BootTime) -> bool {
+        let failed = self.0.iter().find(|(known, ..)| *known == name);
+        failed.is_some_and(|(_, failures, last)| {
+            let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(*failures));
+            *last <= now && now.since(*last) < pause.min(HEAD_PAUSE)
+        })
     }
 
     /// What is not to be tried now.

@@ -11,6 +11,7 @@ use crate::error::StoreError;
 use crate::files::{TEMPORARY, head_name};
 use crate::record::{put_define, put_open};
 use crate::registry::Registry;
+use crate::room::Room;
 use crate::segment::sync_folder;
 
 /// Batches in one head at most, so that columns stay within what a reader accepts.
@@ -40,6 +41,7 @@ pub(crate) struct Head {
     folder_unsynced: bool,
     /// Frames that the next [`Self::commit`] writes.
     pub(crate) buffer: Vec<u8>,
+    room: Room,
 }
 
 impl Head {
@@ -48,6 +50,7 @@ impl Head {
         dir: &Path,
         sequence: u64,
         registry: &Registry,
+        room: &Room,
     ) -> Result<Self, StoreError> {
         let path = dir.join(head_name(sequence));
         let temporary = dir.join(format!("{}{TEMPORARY}", head_name(sequence)));
@@ -66,6 +69,7 @@ impl Head {
             sync_failed: false,
             folder_unsynced: true,
             buffer: Vec::new(),
+            room: room.clone(),
         };
         let written = head.begin(registry).and_then(|()| {
             disk::rename(&temporary, &path)
@@ -101,11 +105,12 @@ impl Head {
 
     /// Writes the frames in the buffer with one write. Where that fails, what it left is cut off again.
     pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
-        let written = self.write();
         let length = wide(self.buffer.len());
-        self.buffer.clear();
-        self.buffer.shrink_to(KEPT_BUFFER);
-        match written {
+        let taken = self.room.take(length);
+        let written = taken.is_ok().then(|| self.write());
+        self.discard();
+        match written.unwrap_or(Ok(())) {
+            _ if taken.is_err() => taken,
             Ok(()) => {
                 self.bytes += length;
                 self.unsynced = true;
@@ -116,6 +121,17 @@ impl Head {
                 Err(StoreError::io("write", &self.path, source))
             }
         }
+    }
+
+    /// Forgets the frames in the buffer.
+    pub(crate) fn discard(&mut self) {
+        self.buffer.clear();
+        self.buffer.shrink_to(KEPT_BUFFER);
+    }
+
+    /// All that was written to it.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     fn write(&mut self) -> io::Result<()> {

@@ -29,6 +29,9 @@ use crate::record::{
     MOST_SERIES, MOST_STATES, audience_code, audience_from, interval_nanos, kind_code, kind_from,
 };
 
+/// Series in one segment at most: a day of series that come and go is more than there may be at once.
+pub(crate) const MOST_INDEXED: usize = 4 * MOST_SERIES;
+
 /// Where a block lies in its file, CRC included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -213,10 +216,10 @@ impl<'a> Index<'a> {
                 })
             })
             .collect::<Result<Vec<_>, Malformed>>()?;
-        let metrics = (0..cursor.count(MOST_SERIES)?)
+        let metrics = (0..cursor.count(MOST_INDEXED)?)
             .map(|_| take_metric(&texts, &collectors, &mut cursor))
             .collect::<Result<Vec<_>, _>>()?;
-        let series_count = cursor.count(MOST_SERIES)?;
+        let series_count = cursor.count(MOST_INDEXED)?;
         let mut index = Self {
             texts,
             collectors,
@@ -241,7 +244,7 @@ impl<'a> Index<'a> {
             .collect();
         let mut cursor = self.series;
         for place in &self.places {
-            let number = cursor.size(MOST_SERIES)?;
+            let number = cursor.size(MOST_INDEXED)?;
             let metric = self.metrics.get(number).ok_or(NOWHERE)?;
             let labels = cursor.count(Labels::MOST)?;
             let mut pairs = cursor;
@@ -300,7 +303,7 @@ impl<'a> Index<'a> {
         };
         let mut cursor = self.series;
         for _ in 0..series_count {
-            let metric = self.metrics.get(cursor.size(MOST_SERIES)?).ok_or(NOWHERE)?;
+            let metric = self.metrics.get(cursor.size(MOST_INDEXED)?).ok_or(NOWHERE)?;
             if metric.collector + 1 < begun {
                 return Err(Malformed("series are not in the order of their collectors"));
             }

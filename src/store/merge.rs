@@ -16,6 +16,7 @@ use crate::error::{Malformed, StoreError};
 use crate::files::SegmentName;
 use crate::index::{Index, Place};
 use crate::rollup::{Point, Rolled};
+use crate::room::Room;
 use crate::seal::{write_collector, write_series};
 use crate::segment::{Footer, SegmentFile, SegmentWriter};
 use crate::times::Times;
@@ -44,18 +45,19 @@ pub(crate) fn merge_raw(
     dir: &Path,
     inputs: &[Footer],
     tiers: &[Resolution],
+    room: &Room,
 ) -> Result<Merged, StoreError> {
     let plan = Plan::of(dir, inputs)?;
     let mut merged = Merged::default();
     // Raw first: rollups without it would say that the merge is done. Then the coarsest first, for the same reason.
     let mut writers = Vec::new();
     if inputs.len() > 1 {
-        writers.push(SegmentWriter::create(dir, plan.name(Resolution::Raw))?);
+        writers.push(SegmentWriter::create(dir, plan.name(Resolution::Raw), room)?);
     }
     let mut rollups = Vec::new();
     for tier in tiers {
         if let Some(width) = width(*tier) {
-            rollups.push((width, SegmentWriter::create(dir, plan.name(*tier))?));
+            rollups.push((width, SegmentWriter::create(dir, plan.name(*tier), room)?));
         }
     }
     for (name, collector) in &plan.collectors {
@@ -98,11 +100,12 @@ pub(crate) fn merge_rollups(
     dir: &Path,
     inputs: &[Footer],
     tier: Resolution,
+    room: &Room,
 ) -> Result<Merged, StoreError> {
     let plan = Plan::of(dir, inputs)?;
     let width = width(tier).unwrap_or(1);
     let mut merged = Merged::default();
-    let mut writer = SegmentWriter::create(dir, plan.name(tier))?;
+    let mut writer = SegmentWriter::create(dir, plan.name(tier), room)?;
     for (name, collector) in &plan.collectors {
         let mut parts = BTreeMap::new();
         let mut base = Rolled::default();

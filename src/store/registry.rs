@@ -8,8 +8,9 @@ use std::time::Duration;
 use glasshouse_core::reader::SeriesInfo;
 use glasshouse_core::time::BootTime;
 
-use crate::error::StoreError;
+use crate::error::{SeriesLimit, StoreError};
 use crate::record::MOST_SERIES;
+use crate::settings::SeriesLimits;
 use crate::store::SeriesRef;
 
 /// Frames of the run before may still be on their way when a new run begins; those of older ones are not.
@@ -22,13 +23,20 @@ const FORGET_AFTER: Duration = Duration::from_secs(2 * 3600);
 /// Numbers that one series has at once: one in each run, and one more where the probe forgot it and met it again.
 const MOST_NAMES: usize = 2 * MOST_RUNS;
 
+/// Slots that are kept although no series needs them: an ordinary node has some 600.
+const KEPT_SLOTS: usize = 4096;
+
 /// The defined series.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// The generation that a new slot begins with.
+    first_generation: u32,
     by_hash: HashMap<u64, Vec<u32>>,
     hasher: RandomState,
+    /// How many series each collector has; a series whose description changed counts once.
+    counts: BTreeMap<String, usize>,
     /// Oldest first.
     runs: Vec<(u64, BTreeMap<u32, SeriesRef>)>,
     /// The number of the batch that is being checked.
@@ -68,6 +76,44 @@ impl Registry {
         numbers.get(&number).copied()
     }
 
+    /// Whether there may be one more series, which [`Self::find`] did not find.
+    pub(crate) fn admit(
+        &self,
+        info: &SeriesInfo,
+        limits: SeriesLimits,
+    ) -> Result<(), StoreError> {
+        let more = added(self.namesakes(info));
+        let refused = |limit, most| {
+            let collector = info.collector.clone();
+            Err(StoreError::TooManySeries {
+                collector,
+                limit,
+                most,
+            })
+        };
+        let of_collector = self.counts.get(&info.collector).copied().unwrap_or(0);
+        if of_collector + more > limits.a_collector {
+            return refused(SeriesLimit::OfCollector, limits.a_collector);
+        }
+        let most = limits.all.min(MOST_SERIES);
+        if self.len() + more > most || self.next_slot().is_err() {
+            return refused(SeriesLimit::OfAll, most);
+        }
+        Ok(())
+    }
+
+    /// How many series there are.
+    pub(crate) fn len(&self) -> usize {
+        self.counts.values().sum()
+    }
+
+    /// Defined series with the same metric, labels and collector: another description of the same, as after an upgrade.
+    fn namesakes(&self, info: &SeriesInfo) -> usize {
+        let known = self.by_hash.get(&self.hash(info)).into_iter().flatten();
+        let known = known.filter_map(|number| self.slot(*number)?.info.as_deref());
+        known.filter(|known| is_namesake(known, info)).count()
+    }
+
     /// The slot that [`Self::insert`] would give a new series.
     pub(crate) fn next_slot(&self) -> Result<u32, StoreError> {
         let fresh = u32::try_from(self.slots.len()).ok();
@@ -87,9 +133,14 @@ impl Registry {
     pub(crate) fn insert(&mut self, info: &SeriesInfo) -> Result<SeriesRef, StoreError> {
         let number = self.next_slot()?;
         if self.free.pop().is_none() {
-            self.slots.push(Slot::default());
+            self.slots.push(Slot {
+                generation: self.first_generation,
+                ..Slot::default()
+            });
         }
         let hash = self.hash(info);
+        let more = added(self.namesakes(info));
+        *self.counts.entry(info.collector.clone()).or_default() += more;
         self.by_hash.entry(hash).or_default().push(number);
         if let Some(slot) = self.slot_mut(number) {
             slot.info = Some(Arc::new(info.clone()));
@@ -179,6 +230,45 @@ impl Registry {
             numbers.retain(|number| named.get(place(*number)).is_some_and(|named| *named));
             !numbers.is_empty()
         });
+        self.count();
+        self.shrink();
+    }
+
+    /// Counts the series of each collector.
+    fn count(&mut self) {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for numbers in self.by_hash.values() {
+            let mut seen: Vec<&SeriesInfo> = Vec::with_capacity(numbers.len());
+            for number in numbers {
+                let Some(info) = self.slot(*number).and_then(|slot| slot.info.as_deref()) else {
+                    continue;
+                };
+                let namesakes = seen.iter().filter(|known| is_namesake(known, info)).count();
+                let more = added(namesakes);
+                match counts.get_mut(&info.collector) {
+                    Some(count) => *count += more,
+                    None => drop(counts.insert(info.collector.clone(), more)),
+                }
+                seen.push(info);
+            }
+        }
+        self.counts = counts;
+    }
+
+    /// Gives back the memory of a crowd that is gone.
+    fn shrink(&mut self) {
+        let used = self.slots.iter().rposition(|slot| slot.info.is_some());
+        let used = used.map_or(0, |last| last + 1);
+        if self.slots.len() > KEPT_SLOTS.max(used.saturating_mul(4)) {
+            // The generation of a slot that is gone must not come again.
+            let dropped = self.slots.drain(used..);
+            let newest = dropped.map(|slot| slot.generation).max();
+            self.first_generation = self.first_generation.max(newest.unwrap_or(0));
+            self.free.retain(|number| place(*number) < used);
+            self.slots.shrink_to_fit();
+            self.free.shrink_to_fit();
+            self.by_hash.shrink_to_fit();
+        }
     }
 
     pub(crate) fn run(&self, run: u64) -> Vec<(u32, SeriesRef)> {
@@ -258,6 +348,16 @@ impl Registry {
     fn slot_mut(&mut self, number: u32) -> Option<&mut Slot> {
         self.slots.get_mut(place(number))
     }
+}
+
+fn is_namesake(one: &SeriesInfo, other: &SeriesInfo) -> bool {
+    one.metric == other.metric && one.labels == other.labels && one.collector == other.collector
+}
+
+/// What one more description counts for: an upgrade may change that of every series, and for a while both are known.
+/// Whoever describes a series ever anew has each time a new series.
+const fn added(namesakes: usize) -> usize {
+    if namesakes == 1 { 0 } else { 1 }
 }
 
 fn place(number: u32) -> usize {

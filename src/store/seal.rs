@@ -13,6 +13,7 @@ use crate::error::{Malformed, StoreError};
 use crate::files::{SegmentName, head_name};
 use crate::frame::Frames;
 use crate::record::{BatchRecord, MOST_SERIES, Record};
+use crate::room::Room;
 use crate::segment::{Footer, SegmentWriter};
 use crate::times::Times;
 
@@ -26,7 +27,7 @@ pub(crate) struct Sealed {
 }
 
 /// Writes the segment of a head. The head still stands when this returns.
-pub(crate) fn seal(dir: &Path, sequence: u64) -> Result<Sealed, StoreError> {
+pub(crate) fn seal(dir: &Path, sequence: u64, room: &Room) -> Result<Sealed, StoreError> {
     let path = dir.join(head_name(sequence));
     let columns = HeadColumns::load(&path)?;
     let Some(opened) = columns.opened else {
@@ -40,7 +41,7 @@ pub(crate) fn seal(dir: &Path, sequence: u64) -> Result<Sealed, StoreError> {
         first: sequence,
         last: sequence,
     };
-    let mut writer = SegmentWriter::create(dir, name)?;
+    let mut writer = SegmentWriter::create(dir, name, room)?;
     for (name, collector) in columns.collectors {
         write_collector(&mut writer, &name, &collector.times)?;
         for (_, (info, mut column)) in collector.series {

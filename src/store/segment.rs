@@ -12,6 +12,7 @@ use crate::disk::{self, File};
 use crate::error::{Malformed, OTHER_VERSION, StoreError};
 use crate::files::{SegmentName, TEMPORARY};
 use crate::index::{IndexBuilder, Place, Stored};
+use crate::room::Room;
 
 /// The first bytes of every segment.
 const MAGIC: [u8; 8] = *b"GHseg\0\0\x01";
@@ -64,6 +65,7 @@ pub(crate) struct SegmentWriter {
     samples: u64,
     bounds: Option<(i64, i64)>,
     finished: bool,
+    room: Room,
 }
 
 /// The blocks of a segment so far. What is the same is written once: most of what a machine reports never changes,
@@ -92,7 +94,7 @@ impl Blocks {
 }
 
 impl SegmentWriter {
-    pub(crate) fn create(dir: &Path, name: SegmentName) -> Result<Self, StoreError> {
+    pub(crate) fn create(dir: &Path, name: SegmentName, room: &Room) -> Result<Self, StoreError> {
         let path = dir.join(name.to_string());
         let temporary = dir.join(format!("{name}{TEMPORARY}"));
         let file = File::create(&temporary)
@@ -109,6 +111,7 @@ impl SegmentWriter {
             samples: 0,
             bounds: None,
             finished: false,
+            room: room.clone(),
         };
         writer.put(&MAGIC)?;
         Ok(writer)
@@ -150,7 +153,15 @@ impl SegmentWriter {
 
     /// Writes index and footer, syncs, and puts the file under its name: from then on it counts.
     pub(crate) fn finish(mut self, opened: i64) -> Result<Footer, StoreError> {
-        let index = zstd::bulk::compress(&self.index.encode(), ZSTD_LEVEL)
+        let index = self.index.encode();
+        if index.len() > MOST_INDEX {
+            return Err(StoreError::TooLarge {
+                what: "the index of a segment",
+                size: index.len(),
+                most: MOST_INDEX,
+            });
+        }
+        let index = zstd::bulk::compress(&index, ZSTD_LEVEL)
             .map_err(|source| StoreError::io("pack the index of", &self.temporary, source))?;
         let (oldest, newest) = self.bounds.unwrap_or((opened, opened));
         let footer = Footer {
@@ -193,6 +204,7 @@ impl SegmentWriter {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.room.take(wide(bytes.len()))?;
         self.offset += wide(bytes.len());
         self.file
             .write_all(bytes)

@@ -9,7 +9,7 @@ use glasshouse_core::metric::{Audience, MetricKind};
 use glasshouse_core::reader::{Aggregation, Budget, RangeQuery, Selector, SeriesInfo};
 use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::{BootTime, Moment, Timestamp, Window};
-use glasshouse_store::{Retention, StoreSettings};
+use glasshouse_store::{Retention, SeriesLimits, StoreSettings};
 
 pub(crate) const S: i64 = 1_000_000_000;
 
@@ -47,6 +47,10 @@ pub(crate) fn quick() -> StoreSettings {
         retention: Retention {
             bytes: u64::MAX,
             ..Retention::default()
+        },
+        series: SeriesLimits {
+            a_collector: SeriesLimits::MOST,
+            all: SeriesLimits::MOST,
         },
         ..StoreSettings::default()
     }

@@ -37,7 +37,9 @@ fn hasty() -> StoreSettings {
             minute: Duration::from_secs(1600),
             hour: Duration::from_secs(2000),
             bytes: u64::MAX,
+            ..Retention::default()
         },
+        ..StoreSettings::default()
     }
 }
 

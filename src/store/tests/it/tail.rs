@@ -172,6 +172,7 @@ fn what_retention_takes_unread_is_told_once_and_the_rest_comes() {
             minute: Duration::from_secs(3600),
             hour: Duration::from_secs(3600),
             bytes: u64::MAX,
+            ..Retention::default()
         },
         ..quick()
     };

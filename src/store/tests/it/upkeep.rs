@@ -34,6 +34,7 @@ fn short() -> StoreSettings {
             minute: age,
             hour: age,
             bytes: u64::MAX,
+            ..Retention::default()
         },
         ..quick()
     }
