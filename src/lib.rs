@@ -6,6 +6,8 @@
 mod cli;
 mod commands;
 mod config;
+#[cfg(test)]
+mod dashboards;
 mod exit;
 mod logging;
 mod near;

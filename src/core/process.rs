@@ -4,7 +4,7 @@ use crate::metric::{Audience, LabelDefinition, MetricDefinition, counter, gauge}
 
 const ROLE: &[LabelDefinition] = &[LabelDefinition {
     key: "glasshouse.role",
-    help: "The role: `probe`, `probe gpu` and `probe ipmi` for the workers that the probe starts, or `node`.",
+    help: "The role: `probe`, `probe gpu` and `probe ipmi` for the workers that the probe starts, `node`, or `serve`, which stands on its page alone.",
 }];
 
 const SOURCE: &str = "/proc/<pid>/stat";

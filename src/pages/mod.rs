@@ -19,8 +19,10 @@ use std::time::Duration;
 
 use glasshouse_core::access::METRICS_SCOPE;
 use glasshouse_core::labels::Labels;
-use glasshouse_core::reader::{InventoryReader, Latest, ReadError, SampleReader, Selector};
-use glasshouse_core::sample::Quality;
+use glasshouse_core::reader::{
+    InventoryReader, Latest, ReadError, SampleReader, Selector, SeriesInfo,
+};
+use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::{Clock, Timestamp};
 use glasshouse_exposition::{Format, Page, Reading, Writer};
 use glasshouse_mcp::McpService;
@@ -54,6 +56,16 @@ pub(crate) struct FacePages {
     door: McpService,
     own: Own,
 }
+
+/// The resource attributes of [`FacePages::target`].
+#[cfg(test)]
+pub(crate) const TARGET_LABELS: [&str; 5] = [
+    "host.id",
+    "host.name",
+    "service.instance.id",
+    "service.name",
+    "service.version",
+];
 
 /// The newest of what the node and the probe say of themselves. They say it every few seconds, whatever hardware there is,
 /// and through the whole way of the data: a fresh one proves that the way is open.
@@ -94,20 +106,22 @@ impl FacePages {
 
     /// One page, in both formats.
     fn pages(&self, latest: &[Latest], now: Timestamp) -> io::Result<Rendered> {
+        let process = own::process();
         let fresh = latest.iter().filter_map(Reading::of);
-        let page = Page::new(fresh, self.own.families());
+        let page = Page::new(
+            fresh.chain(process.iter().map(reading)),
+            self.own.families(),
+        );
         let counts = own::Counts {
             tally: page.tally(),
             stale: count(latest, |quality| quality == Quality::Stale),
             absent: count(latest, |quality| matches!(quality, Quality::Absent(_))),
             ages: ages(latest, now),
+            // where only this cannot be read, only this is missing
+            tiers: self.world.samples.coverage().unwrap_or_default(),
         };
         let own = self.own.series(&counts);
-        let own_readings = own.iter().map(|(series, value)| Reading {
-            series,
-            value: *value,
-        });
-        let own = Page::new(own_readings, &[]);
+        let own = Page::new(own.iter().map(reading), &[]);
         let target = self.target();
         let write = |format| -> io::Result<Vec<u8>> {
             let mut writer = Writer::new(Vec::new(), format);
@@ -168,6 +182,13 @@ impl PageSource for FacePages {
 
     fn admit<'a>(&'a self, headers: &'a HeaderMap) -> Admission<'a> {
         Box::pin(self.door.admit_reader(headers, METRICS_SCOPE))
+    }
+}
+
+const fn reading((series, value): &(SeriesInfo, Value)) -> Reading<'_> {
+    Reading {
+        series,
+        value: *value,
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use glasshouse_core::labels::Labels;
 use glasshouse_core::metric::{LabelDefinition, MetricDefinition, counter, gauge};
-use glasshouse_core::reader::SeriesInfo;
+use glasshouse_core::process::{self, ProcessUse};
+use glasshouse_core::reader::{SeriesInfo, TierCoverage};
 use glasshouse_core::sample::Value;
 use glasshouse_exposition::{Family, Tally};
 use glasshouse_serve::{CLASSES, ListenerCounters};
@@ -30,7 +31,15 @@ pub(crate) static OWN_METRICS: &[MetricDefinition] = &[
     SERIES,
     SAMPLE_AGE,
     PAGE_TIME,
+    STORE_USAGE,
+    STORE_SAMPLES,
+    STORE_FILES,
 ];
+
+/// What every role says of its own process, the face too. The others write theirs into the store, so these families are not
+/// the face's alone.
+const PROCESS_METRICS: [MetricDefinition; 3] =
+    [process::CPU_TIME, process::MEMORY, process::THREADS];
 
 const SOURCE: &str = "the face";
 
@@ -167,6 +176,44 @@ const PAGE_TIME: MetricDefinition = gauge(
 )
 .for_glasshouse();
 
+const TIER: &[LabelDefinition] = &[LabelDefinition {
+    key: "glasshouse.store.tier",
+    help: "The tier: `raw`, or the rollups of `1m` and `1h`.",
+}];
+
+const STORE_USAGE: MetricDefinition = gauge(
+    "glasshouse.store.usage",
+    "By",
+    "Bytes of the files of the store, indexes and everything else that is in them counted.",
+    "Not what the file system has set aside for them.",
+    TIER,
+    SOURCE,
+)
+.amount()
+.for_glasshouse();
+
+const STORE_SAMPLES: MetricDefinition = gauge(
+    "glasshouse.store.samples",
+    "{sample}",
+    "Samples in the store; of rollups, rows.",
+    "Not series.",
+    TIER,
+    SOURCE,
+)
+.amount()
+.for_glasshouse();
+
+const STORE_FILES: MetricDefinition = gauge(
+    "glasshouse.store.files",
+    "{file}",
+    "Files of the store.",
+    "Not files that are open.",
+    TIER,
+    SOURCE,
+)
+.amount()
+.for_glasshouse();
+
 /// What one page says of itself.
 #[derive(Debug)]
 pub(super) struct Counts<'a> {
@@ -174,6 +221,7 @@ pub(super) struct Counts<'a> {
     pub(super) stale: u64,
     pub(super) absent: u64,
     pub(super) ages: BTreeMap<&'a str, Duration>,
+    pub(super) tiers: Vec<TierCoverage>,
 }
 
 /// Where the numbers come from.
@@ -230,6 +278,17 @@ impl Own {
         for (collector, age) in &counts.ages {
             all.push(series(&SAMPLE_AGE, &[collector], seconds(*age)));
         }
+        for tier in &counts.tiers {
+            let word = tier.resolution.word();
+            let files = u64::try_from(tier.files).unwrap_or(u64::MAX);
+            for (metric, number) in [
+                (&STORE_USAGE, tier.bytes),
+                (&STORE_SAMPLES, tier.samples),
+                (&STORE_FILES, files),
+            ] {
+                all.push(series(metric, &[word], Value::U64(number)));
+            }
+        }
         let page_time = self.page_time.load(Ordering::Relaxed);
         if page_time > 0 {
             let page_time = Duration::from_nanos(page_time);
@@ -267,6 +326,25 @@ impl Own {
             }
         }
     }
+}
+
+/// What this process uses of the machine; nothing where the kernel does not say.
+pub(super) fn process() -> Vec<(SeriesInfo, Value)> {
+    let page = u64::try_from(rustix::param::page_size()).unwrap_or_default();
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let Some(used) = ProcessUse::parse(&stat, page) else {
+        return Vec::new();
+    };
+    let values = [
+        Value::F64(used.cpu_seconds),
+        Value::U64(used.resident_bytes),
+        Value::U64(used.threads),
+    ];
+    PROCESS_METRICS
+        .iter()
+        .zip(values)
+        .map(|(metric, value)| series(metric, &["serve"], value))
+        .collect()
 }
 
 /// A series of one of these metrics; `values` are those of its labels, in their order.

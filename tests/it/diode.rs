@@ -53,7 +53,8 @@ async fn no_role_holds_more_than_its_own_end() {
     }
     assert!(probe.sockets().is_empty(), "{:?}", probe.descriptors);
     assert!(node.sockets().is_empty(), "{:?}", node.descriptors);
-    assert!(!serve.sockets().is_empty(), "the look would see sockets");
+    assert_eq!(serve.listeners(), ports(&[up.mcp(), up.metrics()]));
+    assert_eq!(authd.listeners(), ports(&[up.issuer()]));
 
     let store = up.state.join("store");
     let written = |look: &Look, below: &Path| {
@@ -101,6 +102,14 @@ async fn no_role_holds_more_than_its_own_end() {
         );
     }
     refused_by_the_kernel(&up, &[&probe, &node, &serve]);
+}
+
+/// The ports of these URLs, sorted.
+fn ports(urls: &[&str]) -> Vec<u16> {
+    let urls = urls.iter().map(|url| reqwest::Url::parse(url).unwrap());
+    let mut ports: Vec<u16> = urls.map(|url| url.port().unwrap()).collect();
+    ports.sort_unstable();
+    ports
 }
 
 /// A worker that talks to a network: another user, no capability, and nothing of this machine but its end of a FIFO.
@@ -295,6 +304,22 @@ impl Look {
         sockets
             .filter(|held| held.target.starts_with("socket:"))
             .collect()
+    }
+
+    /// The ports on which it listens, sorted, each once.
+    fn listeners(&self) -> Vec<u16> {
+        let sockets = self.sockets().into_iter();
+        let mut ports: Vec<u16> = sockets
+            .filter_map(|held| held.socket(self.process))
+            .filter(|socket| socket.ends_with("listens"))
+            .map(|socket| {
+                let address = socket.split_ascii_whitespace().nth(1).unwrap();
+                u16::from_str_radix(address.rsplit_once(':').unwrap().1, 16).unwrap()
+            })
+            .collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
     }
 
     fn table(&self) -> String {

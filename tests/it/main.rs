@@ -21,6 +21,8 @@ mod floors;
 #[cfg(test)]
 mod hanging;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod policy_schema;
 #[cfg(test)]
 mod refusals;

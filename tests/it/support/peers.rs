@@ -36,6 +36,25 @@ pub(crate) fn inspector() -> Option<Command> {
     })
 }
 
+/// A program of a Debian package, ready for its arguments.
+pub(crate) fn debian(program: &str) -> Option<Command> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file());
+    if let Some(found) = found {
+        return Some(Command::new(found));
+    }
+    assert!(
+        !are_required(),
+        "`{program}` is not installed (run `cargo xtask test` as root)"
+    );
+    skip(&format!(
+        "`{program}` is not installed (`cargo xtask test` as root installs it)"
+    ));
+    None
+}
+
 fn command(program: &Path, script: &str) -> Command {
     let mut command = Command::new(program);
     command.arg(folder().join(script)).current_dir(folder());

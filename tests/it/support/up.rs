@@ -65,6 +65,10 @@ impl Up {
         self.text("/issuer")
     }
 
+    pub(crate) fn metrics(&self) -> &str {
+        self.text("/metrics")
+    }
+
     pub(crate) fn face(&self) -> Face {
         Face::new(self.mcp())
     }
