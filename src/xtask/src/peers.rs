@@ -44,6 +44,11 @@ const DEBIAN: &[DebianPackage] = &[
         why: "to compare host values with",
     },
     DebianPackage {
+        package: "prometheus",
+        provides: "promtool",
+        why: "to read the metrics and parse the dashboards' queries",
+    },
+    DebianPackage {
         package: "python3-venv",
         provides: "python3",
         why: "for the Python client",
