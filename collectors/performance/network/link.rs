@@ -7,9 +7,10 @@ use glasshouse_core::failure::CollectError;
 use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
-use glasshouse_sysfs::{Patterns, Spec, SysRoot, optional, stable_device};
+use glasshouse_sysfs::{KeptFile, Patterns, ReadBuffer, Spec, SysRoot, optional, stable_device};
 
 use super::interface::EXCLUDE;
+use super::known::Known;
 use crate::labels::INTERFACE;
 
 pub(crate) static NETWORK_LINK: Spec = Spec {
@@ -21,9 +22,10 @@ pub(crate) static NETWORK_LINK: Spec = Spec {
     interval_seconds: 10,
     needs: "",
     build: |root: SysRoot, options: &Options| {
+        let exclude = Patterns::new(options.text_list(EXCLUDE.name));
         Box::new(NetworkLink {
-            root,
-            exclude: Patterns::new(options.text_list(EXCLUDE.name)),
+            known: Known::new(root, exclude),
+            buffer: ReadBuffer::new(),
         })
     },
 };
@@ -104,49 +106,33 @@ static LOSSES: &MetricDefinition = &METRICS[3];
 
 #[derive(Debug)]
 struct NetworkLink {
-    root: SysRoot,
-    exclude: Patterns,
+    known: Known<Interface>,
+    buffer: ReadBuffer,
 }
 
 impl Collector for NetworkLink {
     fn collect(&mut self, out: &mut dyn SampleWriter) -> Result<Presence, CollectError> {
-        let names = optional(self.root.list(DIRECTORY))?.unwrap_or_default();
-        let mut present = false;
-        for name in names.iter().filter(|name| !self.exclude.matches(name)) {
-            // `bonding_masters` is a file among the interfaces
-            if !self.root.exists(&format!("{DIRECTORY}/{name}/operstate")) {
-                continue;
-            }
-            present = true;
-            let interface = Interface {
-                root: &self.root,
-                name,
-                id: hardware_id(&self.root, name, out),
-            };
-            for outcome in [
-                interface.write_state(out),
-                interface.write_count("carrier_changes", CHANGES, &[name], out),
-                interface.write_count("carrier_down_count", LOSSES, &[name], out),
-                interface.write_faults(out),
-            ] {
-                if let Err(error) = outcome {
-                    out.failure(error);
-                }
-            }
-        }
-        if !present {
+        let interfaces = self.known.look(out, Interface::new)?;
+        if interfaces.is_empty() {
             let looked_for = format!("no interface in `/{DIRECTORY}`");
             return Ok(Presence::Absent(looked_for));
+        }
+        for (name, interface) in interfaces {
+            interface.write(name, &mut self.buffer, out);
         }
         Ok(Presence::Present)
     }
 }
 
+/// The files of one interface.
 #[derive(Debug)]
-struct Interface<'r> {
-    root: &'r SysRoot,
-    name: &'r str,
+struct Interface {
     id: String,
+    state: KeptFile,
+    changes: KeptFile,
+    losses: KeptFile,
+    /// Of hardware alone, by what they count.
+    faults: Vec<(&'static str, KeptFile)>,
 }
 
 /// `0000:19:00.1`, and behind a `/` the port where one function of a card has several.
@@ -166,45 +152,51 @@ pub(super) fn hardware_id(root: &SysRoot, name: &str, out: &mut dyn SampleWriter
     }
 }
 
-impl Interface<'_> {
-    fn path(&self, file: &str) -> String {
-        format!("{DIRECTORY}/{}/{file}", self.name)
+impl Interface {
+    fn new(root: &SysRoot, name: &str, out: &mut dyn SampleWriter) -> Self {
+        let path = |file: &str| format!("{DIRECTORY}/{name}/{file}");
+        let file = |file: &str| KeptFile::attribute(root, &path(file));
+        let is_hardware = root.exists(&path("device"));
+        let faults = FAULTS.iter().filter(|_| is_hardware);
+        Self {
+            id: hardware_id(root, name, out),
+            state: file("operstate"),
+            changes: file("carrier_changes"),
+            losses: file("carrier_down_count"),
+            faults: faults
+                .map(|(counted, fault)| (*fault, file(&format!("statistics/{counted}"))))
+                .collect(),
+        }
     }
 
-    fn write_state(&self, out: &mut dyn SampleWriter) -> Result<(), CollectError> {
-        let state = optional(self.root.read_trimmed(&self.path("operstate")))?;
-        if let Some(state) = state {
-            let labels = [self.name, &self.id];
-            out.sample(UP, &labels, Value::U64(u64::from(state == "up")));
+    fn write(&mut self, name: &str, buffer: &mut ReadBuffer, out: &mut dyn SampleWriter) {
+        match optional(self.state.read(buffer)) {
+            Ok(Some(state)) => {
+                let up = u64::from(state.trim() == "up");
+                out.sample(UP, &[name, &self.id], Value::U64(up));
+            }
+            Ok(None) => {}
+            Err(error) => out.failure(error),
         }
-        Ok(())
+        write_count(&mut self.changes, CHANGES, &[name], buffer, out);
+        write_count(&mut self.losses, LOSSES, &[name], buffer, out);
+        for (fault, file) in &mut self.faults {
+            write_count(file, FAULT_COUNT, &[name, fault], buffer, out);
+        }
     }
+}
 
-    /// Of hardware only: bridges and the like have none.
-    fn write_faults(&self, out: &mut dyn SampleWriter) -> Result<(), CollectError> {
-        if !self.root.exists(&self.path("device")) {
-            return Ok(());
-        }
-        let mut first_error = Ok(());
-        for (file, fault) in FAULTS {
-            let file = format!("statistics/{file}");
-            let outcome = self.write_count(&file, FAULT_COUNT, &[self.name, fault], out);
-            first_error = first_error.and(outcome);
-        }
-        first_error
-    }
-
-    fn write_count(
-        &self,
-        file: &str,
-        metric: &'static MetricDefinition,
-        labels: &[&str],
-        out: &mut dyn SampleWriter,
-    ) -> Result<(), CollectError> {
-        if let Some(count) = self.root.read_optional_u64(&self.path(file))? {
-            out.sample(metric, labels, Value::U64(count));
-        }
-        Ok(())
+fn write_count(
+    file: &mut KeptFile,
+    metric: &'static MetricDefinition,
+    labels: &[&str],
+    buffer: &mut ReadBuffer,
+    out: &mut dyn SampleWriter,
+) {
+    match optional(file.read_u64(buffer)) {
+        Ok(Some(count)) => out.sample(metric, labels, Value::U64(count)),
+        Ok(None) => {}
+        Err(error) => out.failure(error),
     }
 }
 

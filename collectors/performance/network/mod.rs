@@ -5,6 +5,7 @@ mod driver;
 mod driver_words;
 mod ethtool;
 mod interface;
+mod known;
 mod link;
 mod module_memory;
 mod optics;

@@ -8,9 +8,12 @@ use glasshouse_core::failure::{CollectError, FailureReason};
 use glasshouse_core::metric::{Audience, MetricDefinition, MetricKind, ValueType};
 use glasshouse_core::options::Options;
 use glasshouse_core::sample::Value;
-use glasshouse_sysfs::{Patterns, Spec, SysRoot, malformed, optional, scaled};
+use glasshouse_sysfs::{
+    KeptFile, Patterns, ReadBuffer, Spec, SysRoot, malformed, optional, scaled,
+};
 
 use super::interface::EXCLUDE;
+use super::known::Known;
 use super::link::{DIRECTORY, ID, hardware_id};
 use crate::labels::INTERFACE;
 
@@ -24,9 +27,10 @@ pub(crate) static NETWORK_SPEED: Spec = Spec {
     interval_seconds: 30,
     needs: "",
     build: |root: SysRoot, options: &Options| {
+        let exclude = Patterns::new(options.text_list(EXCLUDE.name));
         Box::new(NetworkSpeed {
-            root,
-            exclude: Patterns::new(options.text_list(EXCLUDE.name)),
+            known: Known::new(root, exclude),
+            buffer: ReadBuffer::new(),
         })
     },
 };
@@ -49,57 +53,73 @@ static SPEED: &MetricDefinition = &METRICS[0];
 
 #[derive(Debug)]
 struct NetworkSpeed {
-    root: SysRoot,
-    exclude: Patterns,
+    known: Known<Interface>,
+    buffer: ReadBuffer,
 }
 
 impl Collector for NetworkSpeed {
     fn collect(&mut self, out: &mut dyn SampleWriter) -> Result<Presence, CollectError> {
-        let names = optional(self.root.list(DIRECTORY))?.unwrap_or_default();
-        let mut present = false;
-        for name in names.iter().filter(|name| !self.exclude.matches(name)) {
-            // `bonding_masters` is a file among the interfaces
-            if !self.root.exists(&format!("{DIRECTORY}/{name}/operstate")) {
-                continue;
-            }
-            present = true;
-            out.calling("speed of a link");
-            if let Err(error) = write_speed(&self.root, name, out) {
-                out.failure(error);
-            }
-        }
-        if !present {
+        let interfaces = self.known.look(out, Interface::new)?;
+        if interfaces.is_empty() {
             let looked_for = format!("no interface in `/{DIRECTORY}`");
             return Ok(Presence::Absent(looked_for));
+        }
+        for (name, interface) in interfaces {
+            out.calling("speed of a link");
+            if let Err(error) = interface.write(name, &mut self.buffer, out) {
+                out.failure(error);
+            }
         }
         Ok(Presence::Present)
     }
 }
 
-/// -1, or a refusal, where the link is down or the interface has no speed.
-fn write_speed(root: &SysRoot, name: &str, out: &mut dyn SampleWriter) -> Result<(), CollectError> {
-    let path = format!("{DIRECTORY}/{name}/speed");
-    let is_hardware = root.exists(&format!("{DIRECTORY}/{name}/device"));
-    let word = match optional(root.read_trimmed(&path)) {
-        // in a captured tree, a refusal is an empty file
-        Ok(Some(word)) if word.is_empty() => "-1".to_owned(),
-        Ok(Some(word)) => word,
-        Ok(None) => return Ok(()),
-        Err(error) if error.reason == FailureReason::Io => "-1".to_owned(),
-        Err(error) => return Err(error),
-    };
-    let speed = match word.parse::<i64>() {
-        Ok(megabits) => u64::try_from(megabits).ok(),
-        Err(_) => return Err(malformed(&path, None, "Mbit/s", &word)),
-    };
-    let id = hardware_id(root, name, out);
-    let labels = [name, &*id];
-    match speed.and_then(|megabits| scaled(megabits, BYTES_PER_MEGABIT)) {
-        Some(speed @ 1..) => out.sample(SPEED, &labels, Value::U64(speed)),
-        _ if is_hardware => out.absent(SPEED, &labels, FailureReason::Unsupported),
-        _ => {}
+/// The file of one interface.
+#[derive(Debug)]
+struct Interface {
+    id: String,
+    is_hardware: bool,
+    speed: KeptFile,
+}
+
+impl Interface {
+    fn new(root: &SysRoot, name: &str, out: &mut dyn SampleWriter) -> Self {
+        Self {
+            id: hardware_id(root, name, out),
+            is_hardware: root.exists(&format!("{DIRECTORY}/{name}/device")),
+            speed: KeptFile::attribute(root, &format!("{DIRECTORY}/{name}/speed")),
+        }
     }
-    Ok(())
+
+    /// -1, or a refusal, where the link is down or the interface has no speed.
+    fn write(
+        &mut self,
+        name: &str,
+        buffer: &mut ReadBuffer,
+        out: &mut dyn SampleWriter,
+    ) -> Result<(), CollectError> {
+        let word = match optional(self.speed.read(buffer)) {
+            Ok(Some(text)) => match text.trim() {
+                // in a captured tree, a refusal is an empty file
+                "" => "-1",
+                word => word,
+            },
+            Ok(None) => return Ok(()),
+            Err(error) if error.reason == FailureReason::Io => "-1",
+            Err(error) => return Err(error),
+        };
+        let speed = match word.parse::<i64>() {
+            Ok(megabits) => u64::try_from(megabits).ok(),
+            Err(_) => return Err(malformed(self.speed.path(), None, "Mbit/s", word)),
+        };
+        let labels = [name, &*self.id];
+        match speed.and_then(|megabits| scaled(megabits, BYTES_PER_MEGABIT)) {
+            Some(speed @ 1..) => out.sample(SPEED, &labels, Value::U64(speed)),
+            _ if self.is_hardware => out.absent(SPEED, &labels, FailureReason::Unsupported),
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
