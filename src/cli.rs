@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Events(Events),
     /// Print what kernel, BMC and GPU driver wrote into their logs, newest last
     Logs(Logs),
+    /// Write stored samples as files for other programs, a folder a day
+    Export(Export),
     /// Look into the store
     Store {
         /// What to look at.
@@ -299,6 +301,55 @@ pub(crate) struct Logs {
     /// "raw"}
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `glasshouse export`.
+#[derive(Args, Debug)]
+pub(crate) struct Export {
+    /// Which files
+    #[arg(long, value_enum)]
+    pub(crate) format: ExportFormat,
+    /// Start: RFC 3339, or back from now as in `-24h` [default: the oldest sample]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) from: Option<String>,
+    /// End: RFC 3339, `now`, or back from now as in `-1h` [default: the newest sample]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) to: Option<String>,
+    /// Only this metric; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) metric: Vec<String>,
+    /// Only series with this label; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_label)]
+    pub(crate) label: Vec<(String, String)>,
+    /// The folder to write into, made where it is missing; a day that stands there already is refused
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Replace days that stand there already
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print JSON when it is done: {"format", "output", "days": [{"day", "files", "series", "samples", "bytes"}], "files",
+    /// "samples", "bytes", "left_out", "damaged"}
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which files `export` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// `day=…/collector=…/part-0.parquet`, for DuckDB, pandas, Spark and Polars.
+    Parquet,
+    /// `day=…/metrics.om`, for `promtool tsdb create-blocks-from openmetrics`.
+    Openmetrics,
+}
+
+impl ExportFormat {
+    /// The word for it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Openmetrics => "openmetrics",
+        }
+    }
 }
 
 /// `glasshouse store …`.

@@ -66,7 +66,8 @@ fn run(line: &CommandLine) -> Result<Exit, Failure> {
 
 fn dispatch(global: &Global, command: &Command) -> Result<Exit, Failure> {
     use crate::commands::{
-        audit, check, collect, collectors, events, generate, logs, mcp, policy, query, small, store,
+        audit, check, collect, collectors, events, export, generate, logs, mcp, policy, query, small,
+        store,
     };
 
     match command {
@@ -82,6 +83,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<Exit, Failure> {
         Command::Collect(arguments) => collect::run(global, arguments),
         Command::Query(arguments) => query::run(global, arguments),
         Command::Events(arguments) => events::run(global, arguments),
+        Command::Export(arguments) => export::run(global, arguments),
         Command::Logs(arguments) => logs::run(global, arguments),
         Command::Store {
             command: StoreCommand::Stat { json },

@@ -3,8 +3,8 @@
 //! | column | type | says |
 //! | --- | --- | --- |
 //! | `time` | timestamp in µs, UTC | when it was read; Spark knows nothing finer |
-//! | `node` | text | id of the node |
-//! | `host` | text | its host name, as it may be shown; null where it is not known |
+//! | `node` | text | id of the node; null where it is not known |
+//! | `host` | text | the name that it gives itself, as it may be shown; null where it is not known |
 //! | `metric` | text | OpenTelemetry name |
 //! | `kind` | text | `gauge`, `counter` … |
 //! | `unit` | text | UCUM |
@@ -41,12 +41,12 @@ const ROWS_AT_ONCE: usize = 1 << 17;
 /// Up to here every whole number is a double.
 const EXACT: u64 = 1 << 53;
 
-/// Whose samples they are.
-#[derive(Clone, Debug)]
+/// Whose samples they are, as far as it is known.
+#[derive(Clone, Debug, Default)]
 pub struct Origin {
     /// The node.
-    pub node: NodeId,
-    /// Its name, where it is known.
+    pub node: Option<NodeId>,
+    /// The name that it gives itself.
     pub host: Option<Untrusted>,
 }
 
@@ -65,7 +65,7 @@ pub enum TableError {
 pub struct SampleTable<W: Write> {
     writer: BatchedWriter<Output<W>>,
     trouble: Trouble,
-    node: String,
+    node: Option<String>,
     host: Option<String>,
     rows: Rows,
     written: u64,
@@ -77,13 +77,13 @@ impl<W: Write> SampleTable<W> {
     /// # Errors
     /// [`TableError`] where `out` takes nothing.
     pub fn create(out: W, origin: &Origin) -> Result<Self, TableError> {
-        let node = origin.node.to_string();
+        let node = origin.node.map(|node| node.to_string());
         let host = origin.host.as_ref().map(Untrusted::clean);
-        let mut about = vec![("glasshouse.node".to_owned(), node.clone())];
-        about.extend(
-            host.iter()
-                .map(|host| ("glasshouse.host".to_owned(), host.clone())),
-        );
+        let about = [("glasshouse.node", &node), ("glasshouse.host", &host)];
+        let about = about.into_iter().filter_map(|(key, value)| {
+            let value = value.as_ref()?;
+            Some((key.to_owned(), value.clone()))
+        });
         let trouble = Trouble::default();
         let output = Output {
             out,
@@ -92,7 +92,7 @@ impl<W: Write> SampleTable<W> {
         let writer = ParquetWriter::new(output)
             // one core: this runs beside what the machine is for
             .set_parallel(false)
-            .with_key_value_metadata(Some(KeyValueMetadata::from_static(about)))
+            .with_key_value_metadata(Some(KeyValueMetadata::from_static(about.collect())))
             .batched(&schema())
             .map_err(|error| failed(&trouble, error))?;
         Ok(Self {
@@ -140,7 +140,7 @@ impl<W: Write> SampleTable<W> {
         }
         let rows = std::mem::take(&mut self.rows);
         let height = rows.times.len();
-        let columns = rows.into_columns(&self.node, self.host.as_deref());
+        let columns = rows.into_columns(self.node.as_deref(), self.host.as_deref());
         let frame = columns.and_then(|columns| DataFrame::new(height, columns));
         let written = frame.and_then(|frame| self.writer.write_batch(&frame));
         written.map_err(|error| failed(&self.trouble, error))?;
@@ -256,9 +256,13 @@ impl Rows {
     }
 
     /// In the order of [`schema`].
-    fn into_columns(self, node: &str, host: Option<&str>) -> Result<Vec<Column>, PolarsError> {
+    fn into_columns(
+        self,
+        node: Option<&str>,
+        host: Option<&str>,
+    ) -> Result<Vec<Column>, PolarsError> {
         let mut of_node = Texts::default();
-        of_node.push(Some(node), self.times.len());
+        of_node.push(node, self.times.len());
         let mut of_host = Texts::default();
         of_host.push(host, self.times.len());
         let times = Int64Chunked::from_vec(PlSmallStr::from_static("time"), self.times);

@@ -25,7 +25,7 @@ fn info(metric: &str, kind: MetricKind) -> SeriesInfo {
 
 fn origin() -> Origin {
     Origin {
-        node: NodeId::from_bytes([7; 16]),
+        node: Some(NodeId::from_bytes([7; 16])),
         host: Some(Untrusted::new("web\u{202e}1")),
     }
 }
@@ -110,7 +110,7 @@ fn every_kind_of_value_comes_back() {
     assert_eq!(shown(&frame, "metric")[4..6], ["disk.io", "hw.status"]);
     assert_eq!(shown(&frame, "unit")[0], "By");
     assert_eq!(shown(&frame, "labels")[0], r#"{"device":"sda\u001b[2J"}"#);
-    assert_eq!(shown(&frame, "node")[6], origin().node.to_string());
+    assert_eq!(shown(&frame, "node")[6], origin().node.unwrap().to_string());
     assert_eq!(shown(&frame, "host")[6], "web1");
 }
 

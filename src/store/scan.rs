@@ -11,6 +11,7 @@
 
 mod find;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -172,12 +173,14 @@ impl Scan {
             return Ok(());
         };
         let name = segment.file.footer.name;
-        let known = &mut self.loaded.times;
-        if !known.contains_key(&block.segment) {
-            let times = segment.times(block.collector);
-            known.insert(block.segment, readable(&mut self.damaged, name, times)?);
-        }
-        let Some(Some(times)) = known.get(&block.segment) else {
+        let times = match self.loaded.times.entry(block.segment) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(slot) => {
+                let times = segment.times(block.collector);
+                slot.insert(readable(&mut self.damaged, name, times)?)
+            }
+        };
+        let Some(times) = times else {
             return Ok(());
         };
         column.clear();
