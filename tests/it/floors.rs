@@ -34,7 +34,8 @@ const ROOMS: &[Room] = &[
     room(1, "glasshouse-analytics", &["core"]),
     Room {
         // its tests have a disk that fails
-        knows_in_tests: &["store"],
+        // and what measures it takes a probe's frames
+        knows_in_tests: &["store", "wire"],
         ..room(1, "glasshouse-store", &["core"])
     },
     room(1, "glasshouse-wire", &["core"]),
@@ -102,8 +103,8 @@ const ROOMS: &[Room] = &[
     room(ROOF, "glasshouse-analyze", &["analytics", "core", "store"]),
     room(OUTSIDE, "glasshouse-sim", &[]),
     room(OUTSIDE, "glasshouse-fake-nvml", &[]),
-    // measures a node that has a BMC
-    room(OUTSIDE, "xtask", &["sim"]),
+    // measures a node that has a BMC, and the store by the frames of a probe
+    room(OUTSIDE, "xtask", &["core", "sim", "wire"]),
 ];
 
 /// Edges within one floor, each with its reason above.

@@ -46,6 +46,25 @@ pub(crate) fn build_glasshouse(shell: &Shell, profile: Profile) -> anyhow::Resul
     Ok(binary)
 }
 
+/// Builds an example of a package for speed and says where it is.
+pub(crate) fn build_example(
+    shell: &Shell,
+    package: &str,
+    example: &str,
+) -> anyhow::Result<PathBuf> {
+    cmd!(
+        shell,
+        "cargo build --locked --release --package {package} --example {example}"
+    )
+    .run()?;
+    let folder = target_folder(shell)?.join("release/examples");
+    let binary = folder.join(example);
+    if !binary.is_file() {
+        bail!("`{}` was not built", binary.display());
+    }
+    Ok(binary)
+}
+
 fn target_folder(shell: &Shell) -> anyhow::Result<PathBuf> {
     let text = cmd!(shell, "cargo metadata --no-deps --format-version 1")
         .quiet()

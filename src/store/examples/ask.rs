@@ -1,0 +1,212 @@
+//! Answers questions about a store over HTTP on loopback, so that it can be timed as servers of time series are.
+//!
+//! `ask STORE` says `listening PORT`, takes one connection, and answers each POST on it until the other side closes it.
+//! The body is a question in JSON, nanoseconds throughout: `{"latest": {"at"}}`,
+//! `{"range": {"metric", "labels", "from", "to", "step", "aggregation"}}` or `{"top": {"most", "from", "to"}}`, the series
+//! with the highest mean. The answer is JSON in columns, as `glasshouse query --format json` has it; the header
+//! `library-nanos` says how long the store took for it, without writing it down.
+
+use std::io::{self, BufRead, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use glasshouse_core::reader::{
+    Aggregation, Budget, RangeAnswer, RangeQuery, SampleReader as _, Selector, SeriesInfo,
+};
+use glasshouse_core::time::{Timestamp, Window};
+use glasshouse_store::StoreReader;
+use serde_json::{Map, Value, json};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Questions are short; a longer one is a mistake.
+const MOST_QUESTION: usize = 64 * 1024;
+
+/// What an answer may cost: enough for all that is asked here.
+const BUDGET: Budget = Budget {
+    series: 100_000,
+    points: 10_000_000,
+    bytes: u64::MAX,
+};
+
+fn main() -> Outcome<()> {
+    let dir = std::env::args_os().nth(1).ok_or("usage: ask STORE")?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening {}", listener.local_addr()?.port())?;
+    out.flush()?;
+    let (connection, _) = listener.accept()?;
+    connection.set_nodelay(true)?;
+    serve(&StoreReader::open(Path::new(&dir)), connection)
+}
+
+fn serve(store: &StoreReader, mut connection: TcpStream) -> Outcome<()> {
+    let mut input = BufReader::new(connection.try_clone()?);
+    while let Some(question) = next_question(&mut input)? {
+        let begun = Instant::now();
+        let (status, nanos, body) = match answer(store, &question) {
+            Ok((nanos, body)) => ("200 OK", nanos, body),
+            Err(error) => ("400 Bad Request", begun.elapsed(), error.to_string()),
+        };
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nlibrary-nanos: {}\r\n\r\n",
+            body.len(),
+            nanos.as_nanos()
+        );
+        connection.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
+    }
+    Ok(())
+}
+
+/// The body of the next request; `None` where the other side has closed.
+fn next_question(input: &mut BufReader<TcpStream>) -> Outcome<Option<Vec<u8>>> {
+    let mut length = 0;
+    let mut is_first = true;
+    loop {
+        let mut line = String::new();
+        if input.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let line = line.trim_end();
+        if line.is_empty() && !is_first {
+            break;
+        }
+        is_first = false;
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse()?;
+        }
+    }
+    if length > MOST_QUESTION {
+        return Err("the question is too long".into());
+    }
+    let mut body = vec![0; length];
+    input.read_exact(&mut body)?;
+    Ok(Some(body))
+}
+
+/// How long the store took, and its answer in JSON.
+fn answer(store: &StoreReader, question: &[u8]) -> Outcome<(Duration, String)> {
+    let question: Value = serde_json::from_slice(question)?;
+    let (kind, of) = question
+        .as_object()
+        .and_then(|object| object.iter().next())
+        .ok_or("not a question")?;
+    let begun = Instant::now();
+    match kind.as_str() {
+        "latest" => {
+            let found = store.latest(&Selector::default(), time(of, "at")?)?;
+            let took = begun.elapsed();
+            let rows: Vec<Value> = found
+                .entries
+                .iter()
+                .map(|one| {
+                    json!({
+                        "metric": one.series.metric,
+                        "labels": labels(&one.series),
+                        "at": one.sample.at.nanos(),
+                        "value": one.sample.value.map(|value| value.as_f64()),
+                    })
+                })
+                .collect();
+            Ok((took, json!({ "series": rows }).to_string()))
+        }
+        "range" => {
+            let answer = store.range(&range(of)?)?;
+            Ok((begun.elapsed(), as_json(&answer).to_string()))
+        }
+        "top" => {
+            let answer = top(store, of)?;
+            Ok((begun.elapsed(), as_json(&answer).to_string()))
+        }
+        other => Err(format!("no question `{other}`").into()),
+    }
+}
+
+/// The series with the highest mean of the window.
+fn top(store: &StoreReader, of: &Value) -> Outcome<RangeAnswer> {
+    let window = window(of)?;
+    let mut answer = store.range(&RangeQuery {
+        selector: Selector::default(),
+        window,
+        step: window.length(),
+        aggregation: Aggregation::Mean,
+        offset: 0,
+        budget: BUDGET,
+    })?;
+    let mean = |values: &[Option<f64>]| values.iter().flatten().copied().fold(f64::MIN, f64::max);
+    let by_mean = |one: &f64, other: &f64| other.total_cmp(one);
+    answer
+        .series
+        .sort_by(|one, other| by_mean(&mean(&one.values), &mean(&other.values)));
+    let most = of.get("most").and_then(Value::as_u64).ok_or("no `most`")?;
+    answer.series.truncate(usize::try_from(most)?);
+    Ok(answer)
+}
+
+fn range(of: &Value) -> Outcome<RangeQuery> {
+    let text = |key: &str| of.get(key).and_then(Value::as_str);
+    let labels = of.get("labels").and_then(Value::as_object);
+    let labels = labels.into_iter().flatten();
+    Ok(RangeQuery {
+        selector: Selector {
+            metrics: vec![text("metric").ok_or("no `metric`")?.to_owned()],
+            labels: labels
+                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                .collect(),
+        },
+        window: window(of)?,
+        step: Duration::from_nanos(of.get("step").and_then(Value::as_u64).ok_or("no `step`")?),
+        aggregation: text("aggregation")
+            .and_then(Aggregation::parse)
+            .ok_or("no `aggregation`")?,
+        offset: 0,
+        budget: BUDGET,
+    })
+}
+
+fn window(of: &Value) -> Outcome<Window> {
+    Ok(Window {
+        from: time(of, "from")?,
+        to: time(of, "to")?,
+    })
+}
+
+fn time(of: &Value, key: &str) -> Outcome<Timestamp> {
+    let nanos = of.get(key).and_then(Value::as_i64);
+    Ok(Timestamp::from_nanos(
+        nanos.ok_or_else(|| format!("no `{key}`, in nanoseconds"))?,
+    ))
+}
+
+fn labels(series: &SeriesInfo) -> Map<String, Value> {
+    let pairs = series.labels.iter();
+    pairs
+        .map(|(key, value)| (key.to_owned(), value.clean().into()))
+        .collect()
+}
+
+fn as_json(answer: &RangeAnswer) -> Value {
+    let series: Vec<Value> = answer
+        .series
+        .iter()
+        .map(|one| {
+            json!({
+                "metric": one.series.metric,
+                "labels": labels(&one.series),
+                "values": one.values,
+                "samples": one.samples,
+            })
+        })
+        .collect();
+    json!({
+        "resolution": answer.resolution.word(),
+        "start": answer.start.nanos(),
+        "step": answer.step.as_nanos().to_string(),
+        "matched": answer.matched,
+        "truncated": answer.truncated.to_string(),
+        "series": series,
+    })
+}
