@@ -1,5 +1,6 @@
 //! Programs that this project did not write and its tests run: found, or installed from the package registries.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Context;
@@ -8,6 +9,7 @@ use xshell::{Shell, cmd};
 /// Installs what is missing and returns what could not be had, with the way to get it.
 pub(crate) fn install(shell: &Shell) -> anyhow::Result<Vec<String>> {
     let mut missing = Vec::new();
+    let _quiet = NoServices::during_installs(shell);
     for package in DEBIAN {
         if let Err(way_out) = install_debian(shell, package) {
             missing.push(way_out);
@@ -69,6 +71,21 @@ const DEBIAN: &[DebianPackage] = &[
         why: "for the power readings of that BMC",
     },
     DebianPackage {
+        package: "netdata-core",
+        provides: "netdata",
+        why: "to compare what a node costs with",
+    },
+    DebianPackage {
+        package: "linux-perf",
+        provides: "perf",
+        why: "to count the system calls of both",
+    },
+    DebianPackage {
+        package: "iproute2",
+        provides: "ip",
+        why: "to measure on a machine that is large enough",
+    },
+    DebianPackage {
         package: "npm",
         provides: "npm",
         why: "for the JavaScript clients",
@@ -113,6 +130,41 @@ fn install_debian(shell: &Shell, wanted: &DebianPackage) -> Result<(), String> {
                 .and_then(|()| install())
         })
         .map_err(|error| format!("{by_hand} ({error})"))
+}
+
+/// What Debian's packages ask before they start their services (invoke-rc.d(8)).
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Forbids services, whatever they are.
+const FORBIDS: &str = "#!/bin/sh\nexit 101\n";
+
+/// As long as it lives, what is installed starts no service: peers run when a test or a bench starts them. What the
+/// machine's owner says there is left as it is.
+struct NoServices {
+    is_ours: bool,
+}
+
+impl NoServices {
+    fn during_installs(shell: &Shell) -> Self {
+        let may = is_root(shell) && !Path::new(POLICY).exists();
+        let written = || -> std::io::Result<()> {
+            std::fs::write(POLICY, FORBIDS)?;
+            std::fs::set_permissions(POLICY, std::fs::Permissions::from_mode(0o755))
+        };
+        Self {
+            is_ours: may && written().is_ok(),
+        }
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.is_ours && std::fs::remove_file(POLICY).is_err() {
+            println!(
+                "`{POLICY}` could not be removed: it keeps packages from starting their services"
+            );
+        }
+    }
 }
 
 fn is_root(shell: &Shell) -> bool {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::http;
 use super::running::{Running, eventually};
-use super::watch::{Group, Watched};
+use super::watch::{Group, Series, Watched};
 
 pub(super) const NAME: &str = "prometheus-node-exporter";
 
@@ -44,12 +44,13 @@ impl Exporter {
         http::get(self.address, "/metrics")
     }
 
-    /// How many series one scrape has.
-    pub(super) fn series(&self) -> anyhow::Result<u64> {
+    /// How many series one scrape has; there is one a second.
+    pub(super) fn series(&self) -> anyhow::Result<Series> {
         let text = self.scrape()?;
         let lines = text.split(|byte| *byte == b'\n');
         let series = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"));
-        Ok(u64::try_from(series.count())?)
+        let count = u32::try_from(series.count())?;
+        Ok(Series::sum([(count, 1.0)].into_iter()))
     }
 
     pub(super) fn process(&self) -> Watched {

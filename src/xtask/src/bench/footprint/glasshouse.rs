@@ -10,7 +10,7 @@ use glasshouse_sim::ipmi::{self, Bmc};
 use serde_json::Value;
 
 use super::running::{PATIENCE, Running};
-use super::watch::{Group, Watched};
+use super::watch::{Group, Series, Watched};
 use crate::processes::Process;
 
 /// The roles that a node consists of.
@@ -106,16 +106,18 @@ impl Glasshouse {
         Ok(watched)
     }
 
-    /// How many series the collectors wrote when they last ran.
-    pub(super) fn series(&self) -> anyhow::Result<u64> {
+    /// How many series the collectors wrote when they last ran, and how many samples a second that makes.
+    pub(super) fn series(&self) -> anyhow::Result<Series> {
         let text = std::fs::read(self.state.join("inventory/current.json"))?;
         let inventory: Value = serde_json::from_slice(&text)?;
         let collectors = inventory.get("collectors").and_then(Value::as_array);
-        let series = collectors
-            .context("no collectors in the inventory")?
-            .iter()
-            .filter_map(|collector| collector.get("series")?.as_u64());
-        Ok(series.sum())
+        let collectors = collectors.context("no collectors in the inventory")?;
+        let series = collectors.iter().filter_map(|collector| {
+            let series = u32::try_from(collector.get("series")?.as_u64()?).ok()?;
+            let seconds = collector.get("interval_ns")?.as_f64()? / 1e9;
+            Some((series, seconds))
+        });
+        Ok(Series::sum(series))
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use super::http;
 use super::running::{Running, eventually};
-use super::watch::{Group, Watched};
+use super::watch::{Group, Series, Watched};
 use crate::processes::Process;
 
 const NAME: &str = "netdata";
@@ -52,16 +52,17 @@ impl Netdata {
         }))
     }
 
-    /// The dimensions that it collects each second.
-    pub(super) fn series(&self) -> anyhow::Result<u64> {
+    /// The dimensions that it collects.
+    pub(super) fn series(&self) -> anyhow::Result<Series> {
         let charts: serde_json::Value =
             serde_json::from_slice(&http::get(self.address, "/api/v1/charts")?)?;
         let charts = charts.get("charts").and_then(serde_json::Value::as_object);
         let dimensions = charts.context("no charts")?.values().filter_map(|chart| {
             let dimensions = chart.get("dimensions")?.as_object()?;
-            u64::try_from(dimensions.len()).ok()
+            let seconds = chart.get("update_every")?.as_f64()?;
+            Some((u32::try_from(dimensions.len()).ok()?, seconds))
         });
-        Ok(dimensions.sum())
+        Ok(Series::sum(dimensions))
     }
 
     /// Itself and its plugins.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::calls::Calls;
-use super::watch::{Group, Memory, Watched};
+use super::watch::{Group, Memory, Series, Watched};
 
 /// The budget: CPU beside the exporter's, and what is aimed at.
 const CPU_RATIO: (f64, f64) = (1.0, 0.5);
@@ -17,9 +17,9 @@ pub(super) struct Facts {
     pub(super) machine: String,
     pub(super) seconds: f64,
     pub(super) scrapes: u64,
-    pub(super) ours: u64,
-    pub(super) exporter: Option<u64>,
-    pub(super) netdata: Option<u64>,
+    pub(super) ours: Series,
+    pub(super) exporter: Option<Series>,
+    pub(super) netdata: Option<Series>,
     /// Processes and threads that were made in the run, where that is known.
     pub(super) new_processes: Option<u64>,
     pub(super) calls: Vec<Calls>,
@@ -109,10 +109,13 @@ impl Report {
         );
         for (group, row) in &self.groups {
             let series = self.series(*group);
-            let each = self.cpu_a_series(*group).unwrap_or_default();
             println!(
-                "{:<32} {series:>6} series, {each:>6.2} µs of CPU a series and second",
-                row.name
+                "{:<32} {:>6} series, {:>6.0} samples a second; CPU: {:>6.2} µs a series and second, {:>6.2} µs a sample",
+                row.name,
+                series.count,
+                series.samples_a_second,
+                self.cpu_a_series(*group).unwrap_or_default(),
+                self.cpu_a_sample(*group).unwrap_or_default()
             );
         }
         for calls in &self.facts.calls {
@@ -162,6 +165,11 @@ impl Report {
                 word(ratio <= 1.0)
             );
         }
+        if let Some(ratio) = self.sample_ratio() {
+            println!(
+                "CPU a sample beside Netdata's: {ratio:.2} (not all of ours come each second)"
+            );
+        }
         if let Some(row) = self.row(Group::Node) {
             let most = row.memory.most_mib();
             println!(
@@ -189,7 +197,11 @@ impl Report {
             let mut value = self.row_json(row);
             let calls = self.facts.calls.iter().find(|calls| calls.group == *group);
             if let Some(fields) = value.as_object_mut() {
-                fields.insert("series".to_owned(), json!(self.series(*group)));
+                fields.insert("series".to_owned(), json!(self.series(*group).count));
+                fields.insert(
+                    "samples_a_second".to_owned(),
+                    json!(self.series(*group).samples_a_second),
+                );
                 fields.insert(
                     "system_calls_a_second".to_owned(),
                     json!(calls.map(|calls| calls.system_calls_a_second)),
@@ -212,6 +224,7 @@ impl Report {
             "ratios": {
                 "cpu_to_exporter": self.cpu_ratio(),
                 "cpu_a_series_to_netdata": self.series_ratio(),
+                "cpu_a_sample_to_netdata": self.sample_ratio(),
             },
             "goals": {
                 "cpu_to_exporter": {"at_most": CPU_RATIO.0, "aim": CPU_RATIO.1},
@@ -248,20 +261,30 @@ impl Report {
         self.row(group).map_or("", |row| row.name.as_str())
     }
 
-    fn series(&self, group: Group) -> u64 {
-        match group {
-            Group::Node => self.facts.ours,
-            Group::Exporter => self.facts.exporter.unwrap_or(0),
-            Group::Netdata => self.facts.netdata.unwrap_or(0),
-            Group::Beside => 0,
-        }
+    fn series(&self, group: Group) -> Series {
+        let series = match group {
+            Group::Node => Some(self.facts.ours),
+            Group::Exporter => self.facts.exporter,
+            Group::Netdata => self.facts.netdata,
+            Group::Beside => None,
+        };
+        series.unwrap_or_default()
     }
 
     /// Microseconds of CPU a series and second.
     fn cpu_a_series(&self, group: Group) -> Option<f64> {
-        let series = f64::from(u32::try_from(self.series(group)).ok()?);
+        let series = f64::from(u32::try_from(self.series(group).count).ok()?);
+        self.cpu_a(group, series)
+    }
+
+    /// Microseconds of CPU a sample.
+    fn cpu_a_sample(&self, group: Group) -> Option<f64> {
+        self.cpu_a(group, self.series(group).samples_a_second)
+    }
+
+    fn cpu_a(&self, group: Group, many: f64) -> Option<f64> {
         let row = self.row(group)?;
-        (series > 0.0).then(|| row.cpu_seconds * 1e6 / self.facts.seconds / series)
+        (many > 0.0).then(|| row.cpu_seconds * 1e6 / self.facts.seconds / many)
     }
 
     fn cpu_ratio(&self) -> Option<f64> {
@@ -273,6 +296,12 @@ impl Report {
     fn series_ratio(&self) -> Option<f64> {
         let theirs = self.cpu_a_series(Group::Netdata)?;
         let ours = self.cpu_a_series(Group::Node)?;
+        (theirs > 0.0).then(|| ours / theirs)
+    }
+
+    fn sample_ratio(&self) -> Option<f64> {
+        let theirs = self.cpu_a_sample(Group::Netdata)?;
+        let ours = self.cpu_a_sample(Group::Node)?;
         (theirs > 0.0).then(|| ours / theirs)
     }
 }

@@ -15,6 +15,27 @@ pub(super) enum Group {
     Netdata,
 }
 
+/// What one collects.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Series {
+    pub(super) count: u64,
+    pub(super) samples_a_second: f64,
+}
+
+impl Series {
+    /// Of counts, each with the seconds between its samples.
+    pub(super) fn sum(parts: impl Iterator<Item = (u32, f64)>) -> Self {
+        let mut sum = Self::default();
+        for (count, seconds) in parts {
+            sum.count += u64::from(count);
+            if seconds > 0.0 {
+                sum.samples_a_second += f64::from(count) / seconds;
+            }
+        }
+        sum
+    }
+}
+
 /// One process of the table.
 #[derive(Debug)]
 pub(super) struct Watched {
