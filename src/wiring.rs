@@ -33,6 +33,7 @@ use crate::commands::policy::policy_failure;
 use crate::config::face::{FaceConfig, IntrospectionConfig, IssuerConfig, TlsConfig};
 use crate::config::main_file::MainConfig;
 use crate::config::probe_file::ProbeConfig;
+use crate::config::remote_write::RemoteWriteConfig;
 use crate::config::secret;
 use crate::exit::Failure;
 use crate::pages::{CountedAudit, FacePages, PageWorld};
@@ -418,7 +419,7 @@ pub(crate) fn node_settings(config: MainConfig) -> NodeSettings {
         host_name: None,
         store,
         logs,
-        remote: None,
+        remote: config.remote_write.map(RemoteWriteConfig::settings),
         tempo: glasshouse_node::Tempo::default(),
     }
 }

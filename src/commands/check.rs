@@ -24,6 +24,7 @@ use crate::cli::{Check, Global};
 use crate::config::layers::drop_ins;
 use crate::config::main_file::MainConfig;
 use crate::config::probe_file::ProbeConfig;
+use crate::config::secret;
 use crate::exit::{Chain, Exit, Failure};
 use crate::output::{print, print_json, table};
 use crate::places::{ConfigFiles, config_failure};
@@ -224,6 +225,7 @@ fn look_at_link(frames: &Path, findings: &mut Findings) {
 
 fn look_at_main(config: &MainConfig, findings: &mut Findings) {
     look_at_store(&config.state_dir.join("store"), findings);
+    look_at_remote_write(config, findings);
     look_at_policies(config, findings);
     look_at_issuers(config, findings);
     look_at_listener(config, findings);
@@ -268,6 +270,36 @@ fn look_at_store(folder: &Path, findings: &mut Findings) {
             );
         }
         Err(error) => findings.add(Level::Missing, "store", Chain(&error).to_string()),
+    }
+}
+
+fn look_at_remote_write(config: &MainConfig, findings: &mut Findings) {
+    const WHAT: &str = "remote write";
+    let Some(remote) = &config.remote_write else {
+        findings.add(
+            Level::Absent,
+            WHAT,
+            "there is no [remote_write]; samples stay on this machine",
+        );
+        return;
+    };
+    let interval = remote.interval.as_secs();
+    let says = format!("every {interval} s to `{}`", remote.url);
+    findings.add(Level::Good, WHAT, says);
+    let password = remote.basic.as_ref().map(|(_, path)| path);
+    for path in password.into_iter().chain(&remote.bearer) {
+        if let Err(error) = secret::read(path) {
+            findings.fail(WHAT, &Failure::environment(error));
+        }
+    }
+    let certificate = remote.certificate.iter();
+    let certificate = certificate.flat_map(|(chain, key)| [chain, key]);
+    for path in remote.ca.iter().chain(certificate) {
+        if let Err(error) = File::open(path) {
+            let error = anyhow::Error::new(error);
+            let error = error.context(format!("failed to read `{}`", path.display()));
+            findings.fail(WHAT, &Failure::environment(error));
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::authd::{self, AuthdConfig};
 use super::face::{self, FaceConfig};
 use super::layers;
 use super::problem::ConfigError;
+use super::remote_write::{self, RemoteWriteConfig};
 use super::schema::{Key, Keys, Kind, Section};
 use super::table::{Document, Table};
 
@@ -23,6 +24,8 @@ pub(crate) struct MainConfig {
     pub(crate) node: NodeConfig,
     /// What the store keeps.
     pub(crate) store: StoreConfig,
+    /// Where samples are sent on to, where that is configured.
+    pub(crate) remote_write: Option<RemoteWriteConfig>,
     /// The face.
     pub(crate) serve: FaceConfig,
     /// The built-in authorization server, where it is configured.
@@ -164,6 +167,7 @@ pub(crate) fn sections() -> Vec<Section> {
             ],
         ),
     ];
+    sections.extend(remote_write::sections());
     sections.extend(face::sections());
     sections.extend(authd::sections());
     sections
@@ -181,6 +185,7 @@ fn build(document: &Document) -> Result<MainConfig, ConfigError> {
             checkpoint_key: node.path(&CHECKPOINT_KEY),
         },
         store: build_store(top.table("store"))?,
+        remote_write: remote_write::build(top.table("remote_write"), top.table("labels").texts())?,
         serve: face::build(top.table("serve"))?,
         authd: authd::build(top.table("authd")),
     })

@@ -12,6 +12,7 @@ pub(crate) mod main_file;
 pub(crate) mod probe_file;
 pub(crate) mod problem;
 pub(crate) mod reference;
+pub(crate) mod remote_write;
 pub(crate) mod schema;
 pub(crate) mod secret;
 pub(crate) mod table;

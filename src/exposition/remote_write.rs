@@ -354,7 +354,10 @@ mod tests {
         let family = Family::of(&info);
         let lines = Line::of(&Sender::default(), &family, &info);
         assert_eq!(lines.len(), 2);
-        assert_eq!(values(family.kind, 2, Value::State(1)), Some(vec![0.0, 1.0]));
+        assert_eq!(
+            values(family.kind, 2, Value::State(1)),
+            Some(vec![0.0, 1.0])
+        );
         assert_eq!(values(family.kind, 2, Value::State(2)), None);
         assert_eq!(values(family.kind, 2, Value::U64(1)), None);
         let mut request = Request::default();

@@ -120,16 +120,28 @@ mod tests {
     #[test]
     fn a_piece_is_halved_down_to_single_values() {
         // an hour of three lines: line by line; ten seconds of many: by time
-        let hour = Piece((0..3).flat_map(|line| (0..60).map(move |n| point(line, n))).collect());
+        let hour = Piece(
+            (0..3)
+                .flat_map(|line| (0..60).map(move |n| point(line, n)))
+                .collect(),
+        );
         let (first, second) = hour.halve().unwrap();
         assert!(first.0.iter().all(|point| point.line == 0));
         assert_eq!((first.len(), second.len()), (60, 120));
-        let live = Piece((0..50).flat_map(|line| (0..10).map(move |n| point(line, n))).collect());
+        let live = Piece(
+            (0..50)
+                .flat_map(|line| (0..10).map(move |n| point(line, n)))
+                .collect(),
+        );
         let (first, second) = live.halve().unwrap();
         assert!(first.0.iter().all(|point| point.millis < 5));
         assert_eq!(first.len(), second.len());
         assert_eq!(Piece(vec![point(1, 1)]).halve(), None);
-        let mut left = vec![Piece((0..9).flat_map(|line| [point(line, 1), point(line, 2)]).collect())];
+        let mut left = vec![Piece(
+            (0..9)
+                .flat_map(|line| [point(line, 1), point(line, 2)])
+                .collect(),
+        )];
         let mut single = 0;
         while let Some(piece) = left.pop() {
             match piece.clone().halve() {

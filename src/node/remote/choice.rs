@@ -15,7 +15,9 @@ impl Choice {
     #[must_use]
     pub fn takes(&self, names: [&str; 2]) -> bool {
         let any = |patterns: &[String]| {
-            let mut pairs = patterns.iter().flat_map(|pattern| names.map(|name| (pattern, name)));
+            let mut pairs = patterns
+                .iter()
+                .flat_map(|pattern| names.map(|name| (pattern, name)));
             pairs.any(|(pattern, name)| matches(pattern, name))
         };
         (self.only.is_empty() || any(&self.only)) && !any(&self.without)

@@ -54,6 +54,7 @@ pub(super) struct Client {
     credentials: Option<Credentials>,
     ca: Option<PathBuf>,
     certificate: Option<(PathBuf, PathBuf)>,
+    deadline: Duration,
     /// Made for the first request, and anew after one that failed: certificates may have been replaced.
     agent: Option<Agent>,
 }
@@ -82,8 +83,15 @@ impl Client {
             credentials: settings.credentials.clone(),
             ca: settings.ca.clone(),
             certificate: settings.certificate.clone(),
+            deadline: REQUEST,
             agent: None,
         }
+    }
+
+    /// Tests hurry.
+    #[cfg(test)]
+    pub(super) const fn has_seconds(&mut self, seconds: u64) {
+        self.deadline = Duration::from_secs(seconds);
     }
 
     fn agent(&mut self) -> Result<Agent, ClientError> {
@@ -100,7 +108,7 @@ impl Client {
                 .user_agent(concat!("glasshouse/", env!("CARGO_PKG_VERSION")))
                 .timeout_resolve(Some(CONNECT))
                 .timeout_connect(Some(CONNECT))
-                .timeout_global(Some(REQUEST))
+                .timeout_global(Some(self.deadline))
                 .max_response_header_size(MOST_HEADER_BYTES)
                 .input_buffer_size(BUFFER)
                 .output_buffer_size(BUFFER)
@@ -157,7 +165,10 @@ impl Client {
             Some(Credentials::Basic { user, password }) => {
                 let password = password.ask().map_err(ClientError::Secret)?;
                 let both = SecretString::from(format!("{user}:{}", password.expose_secret()));
-                ("Basic", SecretString::from(BASE64_STANDARD.encode(both.expose_secret())))
+                (
+                    "Basic",
+                    SecretString::from(BASE64_STANDARD.encode(both.expose_secret())),
+                )
             }
             Some(Credentials::Bearer(token)) => {
                 ("Bearer", token.ask().map_err(ClientError::Secret)?)

@@ -44,7 +44,10 @@ impl Lines {
     /// Numbers for the lines of one series; nothing where another series has one of them already: names and labels can
     /// fall together once they are translated.
     pub(super) fn add(&mut self, family: &Family, lines: Vec<Line>) -> Option<Vec<u32>> {
-        let hashes: Vec<u64> = lines.iter().map(|line| self.hasher.hash_one(line)).collect();
+        let hashes: Vec<u64> = lines
+            .iter()
+            .map(|line| self.hasher.hash_one(line))
+            .collect();
         let mut distinct = hashes.clone();
         distinct.sort_unstable();
         distinct.dedup();

@@ -27,15 +27,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How often it is looked at what retention took.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// Refused requests that may be divided at once: enough to find the one second of a hundred from which on the receiver wants
-/// samples, a few times over …
+/// Refused requests that may be divided at once …
 const DIVISIONS: u32 = 256;
 
 /// … and one more in each of these: a receiver that refuses everything is not asked much more often than others.
 const ONE_MORE_EACH: Duration = Duration::from_secs(1);
 
-/// Divisions of one piece of the store; what is refused then is given up.
-const DIVISIONS_OF_A_PIECE: u32 = 32;
+/// Divisions of one piece of the store; what is refused then is given up. After a request that was taken and not answered
+/// as many seconds can come again, beside new ones, and Prometheus refuses both together.
+const DIVISIONS_OF_A_PIECE: u32 = 128;
 
 /// What to do after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,8 @@ struct Work {
     divisions: u32,
     behind: TailCursor,
     newest: Option<Timestamp>,
-    is_last: bool,
+    /// When there was nothing more, if there was not.
+    last_at: Option<BootTime>,
 }
 
 /// What may be done a number of times at once, and then once in a while.
@@ -180,7 +181,7 @@ impl<P: Post> Sender<P> {
             failures: 0,
             divisions: DIVISIONS_OF_A_PIECE,
             newest: newest(&chunk),
-            is_last: chunk.is_last,
+            last_at: chunk.is_last.then_some(now.boot),
             behind: chunk.cursor,
         };
         if work.pieces.is_empty() {
@@ -221,7 +222,8 @@ impl<P: Post> Sender<P> {
             Answer::Later { why, after, text } => {
                 self.totals.failed(why, &text);
                 self.delivery.fails(&text);
-                let wait = after.map_or_else(|| back_off(work.failures), |after| after.max(FIRST_WAIT));
+                let wait =
+                    after.map_or_else(|| back_off(work.failures), |after| after.max(FIRST_WAIT));
                 work.failures = work.failures.saturating_add(1);
                 work.body = Some(body);
                 self.work = Some(work);
@@ -260,13 +262,17 @@ impl<P: Post> Sender<P> {
 
     /// A piece of the store was delivered, or given up.
     fn done(&mut self, work: Work, now: Moment) -> Next {
-        self.totals.reached(work.newest, work.is_last);
+        // what took long to deliver has more behind it by now
+        let is_last = work
+            .last_at
+            .is_some_and(|at| now.boot.since(at) < self.interval);
+        self.totals.reached(work.newest, is_last);
         self.unwritten = Some(work.behind);
-        if work.is_last || is_due(self.written, WRITTEN_EVERY, now.boot) {
+        if is_last || is_due(self.written, WRITTEN_EVERY, now.boot) {
             self.written = Some(now.boot);
             self.write_down();
         }
-        if work.is_last {
+        if is_last {
             Next::Wait(self.interval)
         } else {
             Next::Again

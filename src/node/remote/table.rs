@@ -100,7 +100,11 @@ impl Table {
     /// What is to be sent of a piece of the store, each line's values in the order in which they came.
     pub(super) fn take(&mut self, chunk: &TailChunk) -> Vec<Point> {
         self.forget();
-        let keys: Vec<Key> = chunk.series.iter().map(|info| Key(Arc::clone(info))).collect();
+        let keys: Vec<Key> = chunk
+            .series
+            .iter()
+            .map(|info| Key(Arc::clone(info)))
+            .collect();
         for key in &keys {
             self.know(key);
         }

@@ -1,0 +1,7 @@
+//! The sender against receivers: made up ones in virtual time, ones on a socket, and those of others.
+
+mod delivery;
+mod network;
+mod peers;
+mod receiver;
+mod world;

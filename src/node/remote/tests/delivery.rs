@@ -1,0 +1,322 @@
+//! What arrives, and in what order, whatever happens.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use glasshouse_core::sample::Value;
+use glasshouse_store::Retention;
+
+use super::super::answer::Answer;
+use super::super::totals::Failed;
+use super::receiver::Arrived;
+use super::world::{START, World, info};
+
+/// Everything that was written arrived, twice at most.
+fn nothing_is_missing(world: &World) {
+    let mut arrived = world.arrived();
+    for (key, samples) in &mut arrived {
+        assert!(samples.len() <= 2 * world.written[key].len());
+        samples.sort_by_key(|(millis, _)| *millis);
+        samples.dedup();
+    }
+    assert_same(&arrived, &world.written);
+}
+
+/// Both are the same; tells where they are not, in a line a series.
+fn assert_same(arrived: &Arrived, written: &Arrived) {
+    let mut trouble = Vec::new();
+    let keys: BTreeSet<&String> = arrived.keys().chain(written.keys()).collect();
+    let none = Vec::new();
+    for key in keys {
+        let (one, other) = (
+            arrived.get(key).unwrap_or(&none),
+            written.get(key).unwrap_or(&none),
+        );
+        if one != other {
+            let missing: Vec<i64> = other
+                .iter()
+                .filter(|sample| !one.contains(sample))
+                .map(|(millis, _)| (millis - START / 1_000_000) / 1000)
+                .collect();
+            let (arrived, written) = (one.len(), other.len());
+            let ends = (missing.first(), missing.last());
+            trouble.push(format!(
+                "{key}: {arrived} of {written}, {} missing in {ends:?}",
+                missing.len()
+            ));
+        }
+    }
+    assert!(trouble.is_empty(), "{}", trouble.join("\n"));
+}
+
+fn ends(arrived: &Arrived, key: &str) -> Vec<i64> {
+    let ends = arrived[key].iter().filter(|(_, value)| value.is_nan());
+    ends.map(|(millis, _)| (millis - START / 1_000_000) / 1000)
+        .collect()
+}
+
+#[test]
+fn what_the_store_takes_arrives_once_and_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    world.run(1500);
+    world.settle();
+    assert_same(&world.arrived(), &world.written);
+    let state = world.receiver.state();
+    assert!(state.largest <= 500);
+    assert!(state.requests < 400, "{}", state.requests);
+    for family in ["disk_io_bytes", "hw_status", "slow_bytes"] {
+        let said = state.families.iter().filter(|name| *name == family);
+        assert_eq!(
+            said.count(),
+            3,
+            "{family}, at the start and each ten minutes"
+        );
+    }
+    let sent: usize = state.arrived.values().map(Vec::len).sum();
+    assert_eq!(world.totals.of("samples", ""), u64::try_from(sent).unwrap());
+}
+
+#[test]
+fn a_receiver_that_is_away_for_hours_gets_everything_when_it_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    world.run(100);
+    world.receiver.is_in_the_mood(|_| {
+        Some(Answer::Later {
+            why: Failed::Network,
+            after: None,
+            text: "connection refused".to_owned(),
+        })
+    });
+    let before = world.receiver.state().requests;
+    world.run(3 * 3600);
+    let asked = world.receiver.state().requests - before;
+    assert!((3 * 3600 / 31..3 * 3600 / 20).contains(&asked), "{asked}");
+    assert!(world.totals.lag(world.moment().wall) > Duration::from_secs(10_000));
+    assert_eq!(world.totals.trouble(), "connection refused");
+    world.receiver.is_in_the_mood(|_| None);
+    world.run(100);
+    world.settle();
+    assert_same(&world.arrived(), &world.written);
+    assert_eq!(world.totals.trouble(), "");
+}
+
+#[test]
+fn a_receiver_that_asks_for_patience_gets_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    world.run(30);
+    world
+        .receiver
+        .is_in_the_mood(|_| Some(Answer::of(429, Some(Duration::from_secs(120)), "")));
+    let before = world.receiver.state().requests;
+    world.run(600);
+    assert!(world.receiver.state().requests - before <= 6);
+    assert!(world.totals.of("failures", "throttled") > 3);
+    world.receiver.is_in_the_mood(|_| None);
+    world.run(130);
+    world.settle();
+    assert_same(&world.arrived(), &world.written);
+}
+
+#[test]
+fn a_node_that_is_killed_loses_nothing_at_a_receiver_that_takes_nothing_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    for round in 0..25 {
+        world.run(47 + round * 13);
+        if round % 3 == 0 {
+            world.open_store();
+        }
+        world.maintain();
+        world.open_sender();
+    }
+    world.settle();
+    nothing_is_missing(&world);
+}
+
+#[test]
+fn a_request_that_was_taken_and_not_answered_costs_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    for round in 0..12 {
+        world.run(103 + round);
+        // it takes what it gets, but nobody hears of that; then the node is killed
+        world.receiver.state().is_mute = true;
+        world.run(11);
+        assert!(!world.totals.trouble().is_empty());
+        world.receiver.state().is_mute = false;
+        world.open_store();
+        world.maintain();
+        world.open_sender();
+        world.run(20);
+        world.settle();
+        nothing_is_missing(&world);
+    }
+    assert!(world.totals.of("samples_dropped", "out_of_order") > 0);
+}
+
+#[test]
+fn one_series_that_is_refused_does_not_cost_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    world.receiver.is_in_the_mood(|request| {
+        let is_bad = |(labels, _): &(Vec<(String, String)>, _)| {
+            labels.iter().any(|(_, value)| value == "d3")
+        };
+        let bad = request.series.iter().any(is_bad);
+        bad.then(|| Answer::of(400, None, "label value too long"))
+    });
+    world.run(300);
+    world.settle();
+    let mut expected = world.written.clone();
+    let refused = expected.remove("disk_io_bytes{device=d3}").unwrap();
+    assert_same(&world.arrived(), &expected);
+    let refused = u64::try_from(refused.len()).unwrap();
+    assert_eq!(world.totals.of("samples_dropped", "refused"), refused);
+}
+
+#[test]
+fn a_receiver_that_refuses_everything_is_not_asked_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    world
+        .receiver
+        .is_in_the_mood(|_| Some(Answer::of(400, None, "no")));
+    world.run(1000);
+    let requests = world.receiver.state().requests;
+    // twice the divisions that a thousand seconds allow
+    assert!(requests < 2 * (256 + 1000 + 200), "{requests}");
+    world
+        .receiver
+        .is_in_the_mood(|_| Some(Answer::of(401, None, "who?")));
+    let before = world.receiver.state().requests;
+    world.run(1000);
+    assert!(world.receiver.state().requests - before <= 110);
+    assert!(world.totals.of("samples_dropped", "denied") > 5000);
+    world.receiver.is_in_the_mood(|_| None);
+    world.run(50);
+    world.settle();
+    assert!(world.totals.lag(world.moment().wall).is_zero());
+}
+
+#[test]
+fn what_retention_takes_first_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    world.settings.retention = Retention {
+        raw: Duration::from_secs(3600),
+        minute: Duration::from_secs(3600),
+        hour: Duration::from_secs(3600),
+        ..Retention::default()
+    };
+    world.open_store();
+    world.open_sender();
+    world
+        .receiver
+        .is_in_the_mood(|_| Some(Answer::of(503, None, "")));
+    world.run(4 * 3600);
+    world.receiver.is_in_the_mood(|_| None);
+    world.run(60);
+    world.settle();
+    let count = |all: &Arrived| -> usize {
+        let numbers = all.iter().filter(|(key, _)| !key.starts_with("hw_status"));
+        numbers.map(|(_, samples)| samples.len()).sum()
+    };
+    let missing = count(&world.written) - count(&world.arrived());
+    let missing = u64::try_from(missing).unwrap();
+    let expired = world.totals.of("samples_dropped", "expired");
+    // of each state the store has one sample, which is two when it arrives
+    let others = ["out_of_order", "refused", "damaged"];
+    assert_eq!(
+        others.map(|why| world.totals.of("samples_dropped", why)),
+        [0; 3]
+    );
+    assert!(
+        missing > 10_000 && expired >= missing,
+        "{missing} {expired}"
+    );
+    assert!(expired < missing * 6 / 5 + 1000, "{missing} {expired}");
+}
+
+#[test]
+fn the_end_of_a_series_arrives_before_what_comes_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let device = |name: &str| info("disk.io", "disk", &[("device", name)]);
+    for second in 1..=400 {
+        world.now = second;
+        let value = Some(Value::U64(second.unsigned_abs()));
+        let mut samples = vec![(device("a"), value)];
+        // gone between 20 and 60, absent between 100 and 130, gone for good at 200
+        if !(20..60).contains(&second) && second < 200 {
+            let value = value.filter(|_| !(100..130).contains(&second));
+            samples.push((device("b"), value));
+        }
+        // its collector is silent from 50 on
+        if second < 50 {
+            world.row("other", &[(info("other", "other", &[]), value)]);
+        }
+        world.row("disk", &samples);
+        world.maintain();
+        world.send();
+    }
+    world.settle();
+    assert_same(&world.arrived(), &world.written);
+    let state = world.receiver.state();
+    assert!(ends(&state.arrived, "disk_io_bytes{device=a}").is_empty());
+    assert_eq!(
+        ends(&state.arrived, "disk_io_bytes{device=b}"),
+        [22, 100, 202]
+    );
+    assert_eq!(ends(&state.arrived, "other_bytes{}"), [52]);
+    for samples in state.arrived.values() {
+        assert!(samples.is_sorted_by(|one, next| one.0 < next.0));
+    }
+}
+
+#[test]
+fn what_is_sealed_says_the_same_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    world
+        .receiver
+        .is_in_the_mood(|_| Some(Answer::of(503, None, "")));
+    let device = |name: &str| info("disk.io", "disk", &[("device", name)]);
+    for second in 1..=1500 {
+        world.now = second;
+        let value = Some(Value::U64(second.unsigned_abs()));
+        let mut samples = vec![(device("a"), value)];
+        if !(20..60).contains(&second) && second < 200 {
+            samples.push((device("b"), value));
+        }
+        world.row("disk", &samples);
+        world.maintain();
+        world.send();
+    }
+    world.receiver.is_in_the_mood(|_| None);
+    world.now += 60;
+    world.settle();
+    assert_same(&world.arrived(), &world.written);
+    let state = world.receiver.state();
+    assert_eq!(ends(&state.arrived, "disk_io_bytes{device=b}"), [22, 202]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_costs_only_what_the_receiver_does_not_take() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    world.receiver.state().is_strict = true;
+    world.run(100);
+    world.now -= 50;
+    world.written = Arrived::new();
+    world.run(60);
+    world.settle();
+    let newest = world.arrived()["slow_bytes{}"].last().copied();
+    assert_eq!(newest, world.written["slow_bytes{}"].last().copied());
+    assert!(world.totals.of("samples_dropped", "out_of_order") > 0);
+    for samples in world.receiver.state().arrived.values() {
+        assert!(samples.is_sorted_by(|one, next| one.0 <= next.0));
+    }
+}
