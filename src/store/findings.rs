@@ -1,6 +1,6 @@
 //! Events: what is open in one JSON file, replaced as a whole, and what became of them in day files of frames.
 //!
-//! `current.json` holds the open events, `version` 1, and the number of the last change that it knows. Each frame of the
+//! `current.json` holds the open events, `version` 1, the number of the last change that it knows, and its checksum. Each frame of the
 //! day files is one change: a JSON object, `version` 1, with its number, what happened (`opened`, `updated`, `resolved`)
 //! and the event after it. A change is appended first and then stands in `current.json`; a start applies what a kill left
 //! between the two, so no event is lost and none has two lives. Texts are as the machine gave them; whoever shows them
@@ -18,6 +18,7 @@ use glasshouse_core::reader::ReadError;
 use glasshouse_core::time::{Moment, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
+use crate::checksum;
 use crate::days::{DayWriter, Keep, Reach, Taken, each, look_back};
 use crate::disk::{self, File, Metadata};
 use crate::error::StoreError;
@@ -166,6 +167,7 @@ impl FindingWriter {
         };
         let json = serde_json::to_vec(&current)
             .map_err(|source| StoreError::io("encode", &path, io::Error::from(source)))?;
+        let json = checksum::sign(json);
         let failed = |source| StoreError::io("write", &temporary, source);
         let mut file = File::create(&temporary).map_err(failed)?;
         file.write_all(&json).map_err(failed)?;
@@ -320,6 +322,9 @@ fn parse(path: &Path, file: File) -> Result<Current, ReadError> {
         return Err(damaged(
             "it was written by another version of glasshouse".to_owned(),
         ));
+    }
+    if !checksum::is_whole(&json) {
+        return Err(damaged("its checksum is wrong".to_owned()));
     }
     let events = current.events.into_iter().map(EventV1::into_core);
     let events: Option<Vec<Event>> = events.collect();

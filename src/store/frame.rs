@@ -15,7 +15,10 @@ const HEADER: usize = 16;
 /// A batch of 50,000 samples; a larger length in a file is damage.
 pub(crate) const MOST_PAYLOAD: usize = 1 << 20;
 
-/// How much is read at once: a few hundred frames.
+/// How much is read at first: what came since the last look is a few frames.
+const LEAST_READ_AHEAD: usize = 4 << 10;
+
+/// How much is read at once after that: a few hundred frames.
 const READ_AHEAD: usize = 64 << 10;
 
 /// How many places that merely look like a frame are tried in one file before the rest counts as lost.
@@ -87,6 +90,7 @@ pub(crate) struct Frames<'a> {
     in_damage: bool,
     read_again: Option<u64>,
     candidates: u32,
+    read_ahead: usize,
 }
 
 /// What stands at the read position.
@@ -111,6 +115,7 @@ impl<'a> Frames<'a> {
             in_damage: false,
             read_again: None,
             candidates: 0,
+            read_ahead: LEAST_READ_AHEAD,
         }
     }
 
@@ -225,7 +230,7 @@ impl<'a> Frames<'a> {
         self.position = 0;
         while available < wanted {
             let at = self.offset + wide(available);
-            let more = wanted.max(READ_AHEAD) - available;
+            let more = wanted.max(self.read_ahead) - available;
             let more = more.min(narrow(self.limit.saturating_sub(at)));
             self.buffer.resize(available + more, 0);
             let free = self.buffer.get_mut(available..).unwrap_or_default();
@@ -233,6 +238,7 @@ impl<'a> Frames<'a> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 read => read?,
             };
+            self.read_ahead = (2 * self.read_ahead).min(READ_AHEAD);
             available += read;
             self.buffer.truncate(available);
             if read == 0 {

@@ -1,6 +1,6 @@
 //! The inventory of the node: one JSON file, replaced as a whole, read by anyone who may read the folder.
 //!
-//! `current.json` is what [`glasshouse_core::reader::Inventory`] says, under `version` 1. The words that enumerations
+//! `current.json` is what [`glasshouse_core::reader::Inventory`] says, under `version` 1, and its checksum. The words that enumerations
 //! have in answers stand in it too. Texts are as the machine gave them; whoever shows them cleans them.
 
 use std::borrow::Cow;
@@ -19,6 +19,7 @@ use glasshouse_core::text::Untrusted;
 use glasshouse_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::checksum;
 use crate::disk::{self, File, Metadata};
 use crate::error::StoreError;
 use crate::segment::sync_folder;
@@ -56,6 +57,7 @@ fn replace(
     let temporary = dir.join("current.json.tmp");
     let json = serde_json::to_vec(&InventoryV1::from_core(inventory))
         .map_err(|source| StoreError::io("encode", &path, io::Error::from(source)))?;
+    let json = checksum::sign(json);
     if u64::try_from(json.len()).is_ok_and(|length| length > MOST_BYTES) {
         return Err(StoreError::TooLarge {
             what: "the inventory",
@@ -129,6 +131,9 @@ impl InventoryReader for InventoryFile {
                 .into_core()
                 .map_err(|detail| self.damaged(detail.to_owned()))?,
         );
+        if !checksum::is_whole(&json) {
+            return Err(self.damaged("its checksum is wrong".to_owned()));
+        }
         *cached = Some((stamp, Arc::clone(&inventory)));
         Ok(inventory)
     }

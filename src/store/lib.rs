@@ -61,18 +61,17 @@
 //! # Beside the samples
 //!
 //! The state folder has more that the node writes and others read: [`inventory`], what the node is; [`findings`], what is
-//! wrong and was; [`logs`], what kernel and management controllers wrote down. [`export`] is the folder that samples are
-//! written to for others.
+//! wrong and was; [`logs`], what kernel and management controllers wrote down.
 
 mod accumulate;
 mod bytes;
 mod catalog;
+mod checksum;
 mod column;
 mod days;
 mod disk;
 mod error;
 mod event;
-pub mod export;
 mod failing;
 mod files;
 pub mod findings;

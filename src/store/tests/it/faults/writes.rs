@@ -88,17 +88,17 @@ fn dies(fault: Fault, skip: u64) {
 
 #[test]
 fn every_operation_that_a_broken_disk_fails_once() {
-    for n in some(count(&all()), 60) {
+    for n in some(count(&all()), 40) {
         fails(Fault::Error(EIO), &all(), n, 1);
     }
 }
 
 #[test]
 fn every_write_that_a_full_disk_refuses_or_cuts_short() {
-    for n in some(count(GROWS), 30) {
+    for n in some(count(GROWS), 20) {
         fails(Fault::Error(ENOSPC), GROWS, n, 1);
     }
-    for (place, n) in some(count(GROWS), 40).into_iter().enumerate() {
+    for (place, n) in some(count(GROWS), 30).into_iter().enumerate() {
         let most = [1, 7, 16, 40, 100, 1 << 20][place % 6];
         fails(Fault::Short(most, ENOSPC), GROWS, n, 1);
     }
@@ -116,7 +116,7 @@ fn a_disk_that_stays_full_or_broken_for_a_while() {
 
 #[test]
 fn a_process_that_dies_at_any_operation() {
-    for (place, n) in some(count(&all()), 60).into_iter().enumerate() {
+    for (place, n) in some(count(&all()), 40).into_iter().enumerate() {
         let most = [0, 3, 20, 60, 1 << 20][place % 5];
         dies(Fault::Short(most, EIO), n);
     }
@@ -124,7 +124,7 @@ fn a_process_that_dies_at_any_operation() {
 
 #[test]
 fn a_sync_that_fails_is_said_and_done_again() {
-    for n in some(count(&[Operation::Sync]), 25) {
+    for n in some(count(&[Operation::Sync]), 15) {
         fails(Fault::Error(EIO), &[Operation::Sync], n, 1);
     }
 }
