@@ -61,7 +61,8 @@
 //! # Beside the samples
 //!
 //! The state folder has more that the node writes and others read: [`inventory`], what the node is; [`findings`], what is
-//! wrong and was; [`logs`], what kernel and management controllers wrote down.
+//! wrong and was; [`logs`], what kernel and management controllers wrote down. [`export`] is the folder that samples are
+//! written to for others.
 
 mod accumulate;
 mod bytes;
@@ -72,6 +73,7 @@ mod days;
 mod disk;
 mod error;
 mod event;
+pub mod export;
 mod failing;
 mod files;
 pub mod findings;
