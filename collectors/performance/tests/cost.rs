@@ -1,4 +1,5 @@
-//! What a run of each collector costs on this machine. Nothing is judged: it prints, when asked.
+//! What a run of each collector costs on this machine, and how often it allocates. Nothing is judged: it prints, when
+//! asked.
 //!
 //! `cargo test --release -p glasshouse-performance --test cost -- --ignored --nocapture`
 
@@ -56,8 +57,8 @@ fn processor_time() -> Duration {
 #[ignore = "prints a table for people"]
 fn cost_of_a_run() {
     println!(
-        "{:14} {:>8} {:>6} {:>10} {:>12}",
-        "collector", "samples", "facts", "µs a run", "µs a second"
+        "{:18} {:>8} {:>6} {:>10} {:>12} {:>12}",
+        "collector", "samples", "facts", "µs a run", "µs a second", "allocations"
     );
     let mut sum = 0.0;
     let power = glasshouse_power::COLLECTORS.iter().copied();
@@ -68,6 +69,9 @@ fn cost_of_a_run() {
         for _ in 0..WARM_RUNS {
             collector.collect(&mut Counter::default()).ok();
         }
+        let allocated = allocation_counter::measure(|| {
+            collector.collect(&mut Counter::default()).ok();
+        });
         let begin = processor_time();
         let (start, mut runs) = (Instant::now(), 0);
         while start.elapsed() < SPAN {
@@ -78,10 +82,11 @@ fn cost_of_a_run() {
         let second = run / spec.default_interval().duration().as_secs_f64();
         sum += second;
         println!(
-            "{:14} {:>8} {:>6} {run:>10.1} {second:>12.2}",
+            "{:18} {:>8} {:>6} {run:>10.1} {second:>12.2} {:>12}",
             spec.name(),
             counter.samples,
-            counter.facts
+            counter.facts,
+            allocated.count_total
         );
     }
     println!("all at their default intervals: {sum:.0} µs of processor time a second");
