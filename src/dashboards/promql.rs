@@ -57,8 +57,8 @@ fn tokens(text: &str) -> Result<Vec<String>, String> {
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
         let length = match first {
-            '"' => match rest[1..].find('"') {
-                Some(end) => end + 2,
+            '"' => match rest.match_indices('"').nth(1) {
+                Some((end, _)) => end + 1,
                 None => return Err("a text without an end".to_owned()),
             },
             first if is_word(first) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),

@@ -298,8 +298,8 @@ fn samples(page: &str) -> BTreeMap<Series, f64> {
     let mut all = BTreeMap::new();
     for line in page.lines().filter(|line| !line.starts_with('#')) {
         let end = line.find(['{', ' ']).unwrap();
-        let mut series = Series::from([("__name__".to_owned(), line[..end].to_owned())]);
-        let mut rest = &line[end..];
+        let (name, mut rest) = line.split_at(end);
+        let mut series = Series::from([("__name__".to_owned(), name.to_owned())]);
         while let Some(pair) = rest.strip_prefix(['{', ',']) {
             let (key, value) = pair.split_once("=\"").unwrap();
             let (value, after) = quoted(value);
@@ -315,11 +315,11 @@ fn samples(page: &str) -> BTreeMap<Series, f64> {
 /// A label's value up to its closing quote, and what stands behind that.
 fn quoted(text: &str) -> (String, &str) {
     let mut value = String::new();
-    let mut letters = text.char_indices();
-    while let Some((at, letter)) = letters.next() {
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
         match letter {
-            '"' => return (value, &text[at + 1..]),
-            '\\' => match letters.next().unwrap().1 {
+            '"' => return (value, letters.as_str()),
+            '\\' => match letters.next().unwrap() {
                 'n' => value.push('\n'),
                 other => value.push(other),
             },
