@@ -97,6 +97,7 @@ mod registry;
 mod retain;
 mod rollup;
 mod rollup_block;
+mod rollup_guess;
 mod room;
 mod scan;
 mod seal;
