@@ -25,7 +25,7 @@ use glasshouse_serve::{
 };
 use glasshouse_store::findings::FindingFiles;
 use glasshouse_store::inventory::InventoryFile;
-use glasshouse_store::{Keep, Retention, StoreReader, StoreSettings};
+use glasshouse_store::{Keep, Retention, SeriesLimits, StoreReader, StoreSettings};
 use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 
@@ -35,6 +35,7 @@ use crate::config::main_file::MainConfig;
 use crate::config::probe_file::ProbeConfig;
 use crate::config::remote_write::RemoteWriteConfig;
 use crate::config::secret;
+use crate::config::store::StoreConfig;
 use crate::exit::Failure;
 use crate::pages::{CountedAudit, FacePages, PageWorld};
 
@@ -390,14 +391,24 @@ pub(crate) fn authd_settings(config: &MainConfig) -> Result<(SocketAddr, AuthdSe
 }
 
 /// What the store keeps.
-fn store_settings(config: &MainConfig) -> StoreSettings {
+pub(crate) const fn retention(config: &StoreConfig) -> Retention {
+    Retention {
+        raw: config.keep_samples,
+        minute: config.keep_minutes,
+        hour: config.keep_hours,
+        bytes: config.most_bytes,
+        raw_bytes: config.most_sample_bytes,
+        minute_bytes: config.most_minute_bytes,
+        hour_bytes: config.most_hour_bytes,
+    }
+}
+
+fn store_settings(config: &StoreConfig) -> StoreSettings {
     StoreSettings {
-        retention: Retention {
-            raw: config.store.keep_samples,
-            minute: config.store.keep_minutes,
-            hour: config.store.keep_hours,
-            bytes: config.store.most_bytes,
-            ..Retention::default()
+        retention: retention(config),
+        series: SeriesLimits {
+            a_collector: config.most_series_a_collector,
+            all: config.most_series,
         },
         ..StoreSettings::default()
     }
@@ -405,7 +416,7 @@ fn store_settings(config: &MainConfig) -> StoreSettings {
 
 /// The node.
 pub(crate) fn node_settings(config: MainConfig) -> NodeSettings {
-    let store = store_settings(&config);
+    let store = store_settings(&config.store);
     let logs = Keep {
         age: config.store.keep_logs,
         bytes: config.store.most_log_bytes,

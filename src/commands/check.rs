@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use glasshouse_auth::TokenVerifier;
 use glasshouse_core::access::{Authorizer as _, METRICS_SCOPE};
-use glasshouse_core::reader::{CollectorState, ReadError, SampleReader as _};
+use glasshouse_core::reader::{CollectorState, ReadError, Resolution, SampleReader as _};
 use glasshouse_core::time::SystemClock;
 use glasshouse_policies::PolicyEngine;
 use glasshouse_probe::collect_once;
@@ -226,6 +226,7 @@ fn look_at_link(frames: &Path, findings: &mut Findings) {
 fn look_at_main(config: &MainConfig, findings: &mut Findings) {
     look_at_store(&config.state_dir.join("store"), findings);
     look_at_remote_write(config, findings);
+    look_at_bounds(config, findings);
     look_at_policies(config, findings);
     look_at_issuers(config, findings);
     look_at_listener(config, findings);
@@ -271,6 +272,30 @@ fn look_at_store(folder: &Path, findings: &mut Findings) {
         }
         Err(error) => findings.add(Level::Missing, "store", Chain(&error).to_string()),
     }
+}
+
+/// What the store may take, as it was understood.
+fn look_at_bounds(config: &MainConfig, findings: &mut Findings) {
+    let retention = wiring::retention(&config.store);
+    let tiers: Vec<String> = Resolution::ALL
+        .iter()
+        .map(|tier| {
+            let hours = retention.age(*tier).as_secs() / 3600;
+            let bytes = retention.most_bytes(*tier);
+            format!("{} {hours} h and {bytes} bytes", tier.word())
+        })
+        .collect();
+    findings.add(
+        Level::Good,
+        "store bounds",
+        format!(
+            "{} bytes in all; {}; {} series, {} a collector",
+            retention.bytes,
+            tiers.join(", "),
+            config.store.most_series,
+            config.store.most_series_a_collector
+        ),
+    );
 }
 
 fn look_at_remote_write(config: &MainConfig, findings: &mut Findings) {

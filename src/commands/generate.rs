@@ -118,6 +118,12 @@ fn metrics() -> String {
     );
     section(
         &mut text,
+        "store",
+        "What the node says of its store: how full it is, and what it refused.",
+        &glasshouse_node::STORE_METRICS,
+    );
+    section(
+        &mut text,
         "remote write",
         "What the node says of what it sends to a receiver of Prometheus' remote write, where one is configured.",
         glasshouse_node::REMOTE_METRICS,

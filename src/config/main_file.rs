@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::authd::{self, AuthdConfig};
 use super::face::{self, FaceConfig};
@@ -11,7 +10,8 @@ use super::layers;
 use super::problem::ConfigError;
 use super::remote_write::{self, RemoteWriteConfig};
 use super::schema::{Key, Keys, Kind, Section};
-use super::table::{Document, Table};
+use super::store::{self, StoreConfig};
+use super::table::Document;
 
 /// Everything that `glasshouse.toml` says. A role uses its own part.
 #[derive(Clone, Debug)]
@@ -43,23 +43,6 @@ pub(crate) struct NodeConfig {
     pub(crate) checkpoint_key: Option<PathBuf>,
 }
 
-/// `[store]`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StoreConfig {
-    /// How long samples are kept.
-    pub(crate) keep_samples: Duration,
-    /// How long rollups of one minute are kept.
-    pub(crate) keep_minutes: Duration,
-    /// How long rollups of one hour are kept.
-    pub(crate) keep_hours: Duration,
-    /// What the store may take on disk.
-    pub(crate) most_bytes: u64,
-    /// How long log entries of kernel and BMC are kept.
-    pub(crate) keep_logs: Duration,
-    /// What they may take on disk.
-    pub(crate) most_log_bytes: u64,
-}
-
 static STATE_DIR: Key = Key::with_default(
     "state_dir",
     Kind::Path,
@@ -84,43 +67,6 @@ static CHECKPOINT_KEY: Key = Key::optional(
     "\"/var/lib/glasshouse/node/checkpoint.key\"",
     "The key that signs checkpoints of the audit log; made where it is missing. Left out: node/checkpoint.key in the state folder.",
 );
-static KEEP_SAMPLES: Key = Key::with_default(
-    "keep_samples",
-    Kind::Span("1h", "3650d"),
-    "\"14d\"",
-    "How long samples are kept.",
-);
-static KEEP_MINUTES: Key = Key::with_default(
-    "keep_minute_rollups",
-    Kind::Span("1h", "3650d"),
-    "\"90d\"",
-    "How long rollups of one minute are kept; at least as long as samples.",
-);
-static KEEP_HOURS: Key = Key::with_default(
-    "keep_hour_rollups",
-    Kind::Span("1h", "3650d"),
-    "\"400d\"",
-    "How long rollups of one hour are kept; at least as long as those of one minute.",
-);
-static MOST_BYTES: Key = Key::with_default(
-    "most_bytes",
-    Kind::Size,
-    "\"2GiB\"",
-    "What the store may take on disk; the oldest goes first.",
-);
-static KEEP_LOGS: Key = Key::with_default(
-    "keep_logs",
-    Kind::Span("1h", "3650d"),
-    "\"400d\"",
-    "How long log entries of kernel, BMC and GPU driver are kept.",
-);
-static MOST_LOG_BYTES: Key = Key::with_default(
-    "most_log_bytes",
-    Kind::Size,
-    "\"64MiB\"",
-    "What log entries may take on disk; the oldest go first.",
-);
-
 /// Reads `glasshouse.toml` and its drop-ins.
 ///
 /// # Errors
@@ -154,18 +100,7 @@ pub(crate) fn sections() -> Vec<Section> {
             "The node: takes what the probe read and keeps the store.",
             &[&FRAMES, &MACHINE_ID, &CHECKPOINT_KEY],
         ),
-        Section::new(
-            &["store"],
-            "What the store keeps.",
-            &[
-                &KEEP_SAMPLES,
-                &KEEP_MINUTES,
-                &KEEP_HOURS,
-                &MOST_BYTES,
-                &KEEP_LOGS,
-                &MOST_LOG_BYTES,
-            ],
-        ),
+        store::section(),
     ];
     sections.extend(remote_write::sections());
     sections.extend(face::sections());
@@ -184,50 +119,9 @@ fn build(document: &Document) -> Result<MainConfig, ConfigError> {
             machine_id: node.text(&MACHINE_ID),
             checkpoint_key: node.path(&CHECKPOINT_KEY),
         },
-        store: build_store(top.table("store"))?,
+        store: store::build(top.table("store"))?,
         remote_write: remote_write::build(top.table("remote_write"), top.table("labels").texts())?,
         serve: face::build(top.table("serve"))?,
         authd: authd::build(top.table("authd")),
     })
-}
-
-fn build_store(store: Table<'_>) -> Result<StoreConfig, ConfigError> {
-    let config = StoreConfig {
-        keep_samples: store.span(&KEEP_SAMPLES).unwrap_or_default(),
-        keep_minutes: store.span(&KEEP_MINUTES).unwrap_or_default(),
-        keep_hours: store.span(&KEEP_HOURS).unwrap_or_default(),
-        most_bytes: store.size(&MOST_BYTES).unwrap_or_default(),
-        keep_logs: store.span(&KEEP_LOGS).unwrap_or_default(),
-        most_log_bytes: store.size(&MOST_LOG_BYTES).unwrap_or_default(),
-    };
-    let order = [
-        (
-            &KEEP_SAMPLES,
-            config.keep_samples,
-            &KEEP_MINUTES,
-            config.keep_minutes,
-        ),
-        (
-            &KEEP_MINUTES,
-            config.keep_minutes,
-            &KEEP_HOURS,
-            config.keep_hours,
-        ),
-    ];
-    for (finer, short, coarser, long) in order {
-        if short > long {
-            let message = format!(
-                "`{}` is longer than `{}`, but rollups outlive what they were made from",
-                finer.name, coarser.name
-            );
-            let help = format!("make `{}` at least as long", coarser.name);
-            return Err(store
-                .problem(finer, message.clone(), &help)
-                .or_else(|| store.problem(coarser, message, &help))
-                .unwrap_or(ConfigError::Wrong {
-                    problems: Vec::new(),
-                }));
-        }
-    }
-    Ok(config)
 }

@@ -15,6 +15,7 @@ pub(crate) mod reference;
 pub(crate) mod remote_write;
 pub(crate) mod schema;
 pub(crate) mod secret;
+pub(crate) mod store;
 pub(crate) mod table;
 
 #[cfg(test)]

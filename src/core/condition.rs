@@ -66,6 +66,8 @@ pub const CAUSES: &[&str] = &[
     "kernel.tasks_stuck",
     "probe.silent",
     "remote_write.behind",
+    "store.full",
+    "store.series_refused",
 ];
 
 /// What the driver of a GPU says of it.
@@ -113,6 +115,7 @@ mod tests {
             .iter()
             .flat_map(|(_, causes)| causes.iter().copied())
             .chain(["collector.stalled", "probe.silent", "remote_write.behind"])
+            .chain(["store.full", "store.series_refused"])
             .collect();
         stated.sort_unstable();
         stated.dedup();

@@ -66,7 +66,7 @@ pub fn is_cause(text: &str) -> bool {
 }
 
 /// Subjects whose every fault is one of the collection itself.
-const COLLECTION_SUBJECTS: &[&str] = &["collector", "probe"];
+const COLLECTION_SUBJECTS: &[&str] = &["collector", "probe", "store"];
 
 /// Faults of devices that cost telemetry.
 const COLLECTION_CAUSES: &[&str] = &["bmc.unresponsive", "gpu.driver_wedged", "gpu.lost"];

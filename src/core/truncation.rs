@@ -130,7 +130,12 @@ mod tests {
         reasons.add(Truncation::Damage);
         reasons.add_if(false, Truncation::Series);
         assert_eq!(reasons.to_string(), "bytes, damage");
-        assert_eq!(reasons, [Truncation::Damage, Truncation::Bytes].into_iter().collect());
+        assert_eq!(
+            reasons,
+            [Truncation::Damage, Truncation::Bytes]
+                .into_iter()
+                .collect()
+        );
         let all: Truncations = Truncation::ALL.iter().copied().collect();
         assert_eq!(all.iter().collect::<Vec<_>>(), Truncation::ALL);
     }

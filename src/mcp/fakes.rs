@@ -20,8 +20,8 @@ use glasshouse_core::identity::NodeId;
 use glasshouse_core::labels::Labels;
 use glasshouse_core::metric::{Audience, MetricKind};
 use glasshouse_core::reader::{
-    Aggregation, CollectorState, CollectorStatus, Found, Inventory, InventoryReader, Latest, LinkStatus,
-    RangeAnswer, RangeQuery, ReadError, Resolution, SampleReader, Selector, SeriesInfo,
+    Aggregation, CollectorState, CollectorStatus, Found, Inventory, InventoryReader, Latest,
+    LinkStatus, RangeAnswer, RangeQuery, ReadError, Resolution, SampleReader, Selector, SeriesInfo,
     SeriesValues, TierCoverage, Truncation, Truncations, quality_as_of,
 };
 use glasshouse_core::sample::{Quality, Sample, Value};
@@ -315,29 +315,31 @@ impl SampleReader for Fake {
         self.event("read series");
         self.asked.lock().unwrap().push((selector.clone(), window));
         let all = self.series.lock().unwrap();
-        Ok(self.found(all
-            .iter()
-            .filter(|(info, samples)| {
-                selector.matches(&info.metric, &info.labels)
-                    && samples.iter().any(|sample| window.contains(sample.at))
-            })
-            .map(|(info, _)| Arc::new(info.clone()))))
+        Ok(self.found(
+            all.iter()
+                .filter(|(info, samples)| {
+                    selector.matches(&info.metric, &info.labels)
+                        && samples.iter().any(|sample| window.contains(sample.at))
+                })
+                .map(|(info, _)| Arc::new(info.clone())),
+        ))
     }
 
     fn latest(&self, selector: &Selector, now: Timestamp) -> Result<Found<Latest>, ReadError> {
         self.event("read latest");
         let all = self.series.lock().unwrap();
-        Ok(self.found(all
-            .iter()
-            .filter(|(info, _)| selector.matches(&info.metric, &info.labels))
-            .filter_map(|(info, samples)| {
-                let mut sample = *samples.iter().rev().find(|sample| sample.at <= now)?;
-                sample.quality = quality_as_of(&sample, info.interval, now);
-                Some(Latest {
-                    series: Arc::new(info.clone()),
-                    sample,
-                })
-            })))
+        Ok(self.found(
+            all.iter()
+                .filter(|(info, _)| selector.matches(&info.metric, &info.labels))
+                .filter_map(|(info, samples)| {
+                    let mut sample = *samples.iter().rev().find(|sample| sample.at <= now)?;
+                    sample.quality = quality_as_of(&sample, info.interval, now);
+                    Some(Latest {
+                        series: Arc::new(info.clone()),
+                        sample,
+                    })
+                }),
+        ))
     }
 
     fn range(&self, query: &RangeQuery) -> Result<RangeAnswer, ReadError> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use glasshouse_core::condition::Condition;
 use glasshouse_core::reader::LinkStatus;
 use glasshouse_core::sample::{Quality, Value};
-use glasshouse_core::time::Moment;
+use glasshouse_core::time::{BootTime, Moment};
 use glasshouse_store::{SeriesRef, Store, StoreError};
 use glasshouse_wire::{BatchDecoder, BatchView, Frame, Message, ReaderCounts, SeriesDefinition};
 use tracing::{info, warn};
@@ -15,7 +15,11 @@ use crate::health::Health;
 use crate::inventory::Sheet;
 use crate::notices::Notices;
 use crate::own::{OWN_COLLECTOR, OWN_RUN, Own, Totals};
+use crate::refusals::Refusals;
 use crate::runs::{Run, Runs};
+
+/// How often the node reports itself, as its series say.
+const REPORT: Duration = Duration::from_secs(10);
 
 /// Puts what frames say where it belongs.
 #[derive(Debug)]
@@ -26,6 +30,7 @@ pub(crate) struct Ingest {
     pub(crate) link: LinkStatus,
     pub(crate) losses: Losses,
     pub(crate) runs: Runs,
+    pub(crate) refusals: Refusals,
     appends: Writes,
     defines: Writes,
     /// Kept between batches, as the rows are.
@@ -74,26 +79,38 @@ impl Losses {
 #[derive(Debug)]
 struct Writes {
     disk: Health,
-    refused: u64,
+    /// Reasons of refusals that have been logged.
+    logged: Vec<&'static str>,
 }
 
 impl Writes {
     const fn new(what: &'static str) -> Self {
         Self {
             disk: Health::new(what),
-            refused: 0,
+            logged: Vec::new(),
         }
     }
 
-    /// What was given, where the store took it. A refusal says nothing about the disk, and only the first is logged.
-    fn take<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
+    /// What was given, where the store took it. A refusal says nothing about the disk, and only the first for each
+    /// reason is logged.
+    fn take<T>(
+        &mut self,
+        result: Result<T, StoreError>,
+        refusals: &mut Refusals,
+        now: BootTime,
+    ) -> Option<T> {
+        if let Err(error) = &result {
+            refusals.note(error, now);
+        }
         match result {
             Ok(_) | Err(StoreError::Io { .. }) => self.disk.told(result),
+            // each collector's first one is logged
+            Err(StoreError::TooManySeries { .. }) => None,
             Err(error) => {
-                if self.refused == 0 {
-                    warn!(error = %Chain(&error), "The store refused something; more refusals are only counted.");
+                if !self.logged.contains(&error.word()) {
+                    self.logged.push(error.word());
+                    warn!(error = %Chain(&error), "The store refused something; more refusals for this reason are only counted.");
                 }
-                self.refused = self.refused.saturating_add(1);
                 None
             }
         }
@@ -109,6 +126,7 @@ impl Ingest {
             link: LinkStatus::default(),
             losses: Losses::default(),
             runs: Runs::default(),
+            refusals: Refusals::new(REPORT),
             appends: Writes::new("The store takes batches"),
             defines: Writes::new("The store takes definitions"),
             decoder: BatchDecoder::default(),
@@ -218,10 +236,19 @@ impl Ingest {
         let started = Instant::now();
         let totals = self.totals(maintenance_failures);
         self.samples.clear();
-        for (number, info, value) in own.series(&totals) {
+        // a copy, because what is refused here is counted in it
+        let of_store: Vec<_> = self
+            .refusals
+            .series(self.store.usage())
+            .map(|(number, info, value)| (number, info.clone(), value))
+            .collect();
+        let of_store = of_store
+            .iter()
+            .map(|(number, info, value)| (*number, info, *value));
+        for (number, info, value) in own.series(&totals).chain(of_store) {
             // known already, but for the first time and after two new runs of the probe
             let defined = self.store.define(OWN_RUN, number, info);
-            match self.defines.take(defined) {
+            match self.defines.take(defined, &mut self.refusals, at.boot) {
                 Some(series) => {
                     let sample = (series, Some(value), Quality::Good);
                     self.samples.push(sample);
@@ -235,10 +262,16 @@ impl Ingest {
                 at,
                 samples: &self.samples,
             });
-            if self.appends.take(result).is_none() {
+            if self
+                .appends
+                .take(result, &mut self.refusals, at.boot)
+                .is_none()
+            {
                 self.losses.batches = self.losses.batches.saturating_add(1);
             }
         }
+        let stated = self.refusals.stated(self.store.usage(), at.boot);
+        self.notices.store_says(stated);
         let totals = self.totals(maintenance_failures);
         self.sheet
             .own(own.status(&totals, at.wall, started.elapsed()));
@@ -290,7 +323,11 @@ impl Ingest {
             }
             let may = run.has_room() && definition.info.collector != OWN_COLLECTOR;
             let result = may.then(|| self.store.define(id, number, &definition.info));
-            match result.and_then(|result| self.defines.take(result)) {
+            if matches!(result, Some(Err(StoreError::TooManySeries { .. }))) {
+                run.refuse(number);
+            }
+            let refusals = &mut self.refusals;
+            match result.and_then(|result| self.defines.take(result, refusals, now.boot)) {
                 Some(series) => run.insert(number, series, now.boot),
                 None => self.losses.definitions = self.losses.definitions.saturating_add(1),
             }
@@ -303,13 +340,21 @@ impl Ingest {
             return;
         };
         self.samples.clear();
+        let mut refused = 0;
         for (number, value, quality) in batch.samples {
             let known = run.find(*number, now.boot);
             if let Some(series) = known.filter(|series| self.store.knows(*series)) {
                 self.samples.push((series, *value, *quality));
+            } else if run.is_refused(*number) {
+                refused += 1;
             }
         }
-        let unknown = batch.samples.len().saturating_sub(self.samples.len());
+        let more = u64::try_from(refused).unwrap_or(u64::MAX);
+        self.refusals.samples = self.refusals.samples.saturating_add(more);
+        let unknown = batch
+            .samples
+            .len()
+            .saturating_sub(self.samples.len() + refused);
         if unknown > 0 {
             note_unknown(run, batch.collector, unknown);
             let unknown = u64::try_from(unknown).unwrap_or(u64::MAX);
@@ -329,7 +374,11 @@ impl Ingest {
                 run.remove(*number);
             }
         }
-        if self.appends.take(result).is_none() {
+        if self
+            .appends
+            .take(result, &mut self.refusals, now.boot)
+            .is_none()
+        {
             self.losses.batches = self.losses.batches.saturating_add(1);
         }
     }

@@ -26,6 +26,7 @@ mod node;
 mod notices;
 mod own;
 mod pace;
+mod refusals;
 mod remote;
 mod runs;
 mod settings;
@@ -34,6 +35,7 @@ mod state;
 pub use identity::node_id;
 pub use node::run;
 pub use own::{OWN_COLLECTOR, OWN_METRICS};
+pub use refusals::STORE_METRICS;
 pub use remote::{Choice, Credentials, RemoteSettings, SecretSource};
 pub use settings::{NodeError, NodeSettings, Tempo};
 

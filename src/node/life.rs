@@ -95,6 +95,14 @@ const NEXT_STEPS: &[(&str, &str)] = &[
         "remote_write.behind",
         "See whether the receiver in [remote_write] answers, and what it says against us in the log of glasshouse-node.service. Nothing is lost as long as the store keeps samples (`keep_samples`, `most_bytes`).",
     ),
+    (
+        "store.full",
+        "Raise `most_bytes` in [store] of glasshouse.toml, or remove what does not belong into the folder of the store; `glasshouse store stat` says what is in it.",
+    ),
+    (
+        "store.series_refused",
+        "Find out what makes so many series of this collector (`glasshouse store stat`, `glasshouse query`); let it read less, or raise `most_series_a_collector` or `most_series` in [store] of glasshouse.toml.",
+    ),
 ];
 
 /// What somebody says to be wrong.

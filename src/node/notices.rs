@@ -33,6 +33,8 @@ pub(crate) struct Notices {
     upkeep: Health,
     listed: Option<Instant>,
     entries_refused: u64,
+    /// What is wrong with the store.
+    of_store: Vec<Stated>,
 }
 
 impl Notices {
@@ -66,6 +68,7 @@ impl Notices {
             upkeep: Health::new("Events and log entries can be looked after"),
             listed: None,
             entries_refused: 0,
+            of_store: Vec::new(),
         })
     }
 
@@ -116,7 +119,8 @@ impl Notices {
         stated: Option<Stated>,
         now: Moment,
     ) {
-        if silent_for.is_none() && stated.is_none() && self.life.is_calm() {
+        let is_well = silent_for.is_none() && stated.is_none() && self.of_store.is_empty();
+        if is_well && self.life.is_calm() {
             return;
         }
         let silent = silent_for.map(|silent_for| Stated {
@@ -130,7 +134,14 @@ impl Notices {
                 unit: "s".to_owned(),
             }],
         });
-        self.life.own(silent.into_iter().chain(stated), now);
+        let of_store = self.of_store.iter().cloned();
+        let stated = silent.into_iter().chain(stated).chain(of_store);
+        self.life.own(stated, now);
+    }
+
+    /// What is wrong with the store, in place of what was before; [`Self::own`] states it.
+    pub(crate) fn store_says(&mut self, stated: Vec<Stated>) {
+        self.of_store = stated;
     }
 
     /// Writes what has changed, and looks after the files. Call it every second.

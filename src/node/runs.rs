@@ -1,6 +1,6 @@
 //! What the numbers of a probe's run stand for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use glasshouse_core::time::BootTime;
@@ -11,6 +11,9 @@ const MOST_RUNS: usize = 2;
 
 /// The most series of one run: sixteen collectors at their most.
 const MOST_SERIES: usize = 128 * 1024;
+
+/// Refused numbers that are remembered, so that their samples are told from those of unknown series.
+const MOST_REFUSED: usize = 16 * 1024;
 
 /// A number that was neither used nor defined for this long will not be used again: the probe forgets its series after
 /// an hour, and repeats those that it knows each minute.
@@ -29,6 +32,8 @@ pub(crate) struct Run {
     /// Samples whose series are not known have been logged.
     pub(crate) unknown_logged: bool,
     series: HashMap<u32, Known>,
+    /// Numbers of series that there may not be.
+    refused: HashSet<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +70,8 @@ impl Runs {
         for run in &mut self.0 {
             run.series
                 .retain(|_, known| now.since(known.used) < FORGET_AFTER);
+            // Those that are still wanted are defined again, and refused again.
+            run.refused.clear();
         }
     }
 }
@@ -76,6 +83,7 @@ impl Run {
             id,
             expected: None,
             unknown_logged: false,
+            refused: HashSet::new(),
             series: logged
                 .map(|(number, series)| (number, Known { series, used: now }))
                 .collect(),
@@ -99,7 +107,20 @@ impl Run {
         Some(known.series)
     }
 
+    /// The series of this number may not be, for now; what comes of it is known to be refused.
+    pub(crate) fn refuse(&mut self, number: u32) {
+        if self.refused.len() < MOST_REFUSED {
+            self.refused.insert(number);
+        }
+    }
+
+    /// Whether the series of this number was refused.
+    pub(crate) fn is_refused(&self, number: u32) -> bool {
+        self.refused.contains(&number)
+    }
+
     pub(crate) fn insert(&mut self, number: u32, series: SeriesRef, now: BootTime) {
+        self.refused.remove(&number);
         self.series.insert(number, Known { series, used: now });
     }
 

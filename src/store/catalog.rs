@@ -390,13 +390,24 @@ mod tests {
             panic!("a new stretch has begun");
         };
         assert_eq!(merge.inputs, [due]);
-        assert_eq!(catalog.due(&settings, later, None, vec![due.name], &[]), None);
-        assert!(catalog.due(&settings, later, None, Vec::new(), &[]).is_some());
+        assert_eq!(
+            catalog.due(&settings, later, None, vec![due.name], &[]),
+            None
+        );
+        assert!(
+            catalog
+                .due(&settings, later, None, Vec::new(), &[])
+                .is_some()
+        );
         for tier in [Resolution::Minute, Resolution::Hour] {
             catalog.insert(footer(tier, 1, 0));
         }
         assert_eq!(catalog.due(&settings, later, None, Vec::new(), &[]), None);
         catalog.insert(footer(Resolution::Raw, 2, hour));
-        assert!(catalog.due(&settings, later, None, Vec::new(), &[]).is_some());
+        assert!(
+            catalog
+                .due(&settings, later, None, Vec::new(), &[])
+                .is_some()
+        );
     }
 }

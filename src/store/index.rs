@@ -303,7 +303,10 @@ impl<'a> Index<'a> {
         };
         let mut cursor = self.series;
         for _ in 0..series_count {
-            let metric = self.metrics.get(cursor.size(MOST_INDEXED)?).ok_or(NOWHERE)?;
+            let metric = self
+                .metrics
+                .get(cursor.size(MOST_INDEXED)?)
+                .ok_or(NOWHERE)?;
             if metric.collector + 1 < begun {
                 return Err(Malformed("series are not in the order of their collectors"));
             }

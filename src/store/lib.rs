@@ -118,6 +118,6 @@ pub use reader::StoreReader;
 pub use recovery::Recovery;
 pub use scan::{Samples, Scan};
 pub use settings::{Retention, SeriesLimits, StoreSettings};
-pub use stat::{StoreStat, stat};
+pub use stat::{StoreStat, TierStat, stat};
 pub use store::{Batch, Maintenance, SeriesRef, Store, Usage};
 pub use tail::{Backlog, CursorError, Tail, TailChunk, TailCursor, Vanished};

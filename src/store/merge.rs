@@ -52,7 +52,11 @@ pub(crate) fn merge_raw(
     // Raw first: rollups without it would say that the merge is done. Then the coarsest first, for the same reason.
     let mut writers = Vec::new();
     if inputs.len() > 1 {
-        writers.push(SegmentWriter::create(dir, plan.name(Resolution::Raw), room)?);
+        writers.push(SegmentWriter::create(
+            dir,
+            plan.name(Resolution::Raw),
+            room,
+        )?);
     }
     let mut rollups = Vec::new();
     for tier in tiers {

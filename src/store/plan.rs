@@ -207,9 +207,7 @@ impl<'a> Plan<'a> {
             wanted.retain(|_, key| is_shown(*key));
         }
         let mut heads = std::mem::take(&mut self.heads);
-        heads.retain(|(head, wanted)| {
-            !wanted.is_empty() && self.afford(head.view.cost(), query)
-        });
+        heads.retain(|(head, wanted)| !wanted.is_empty() && self.afford(head.view.cost(), query));
         self.heads = heads;
         let mut segments = std::mem::take(&mut self.segments);
         let mut edges = std::mem::take(&mut self.edges);
@@ -217,9 +215,8 @@ impl<'a> Plan<'a> {
             for segment in parts.iter_mut() {
                 segment.blocks.retain(|block| is_shown(block.key));
             }
-            parts.retain(|segment| {
-                !segment.blocks.is_empty() && self.afford(segment.cost(), query)
-            });
+            parts
+                .retain(|segment| !segment.blocks.is_empty() && self.afford(segment.cost(), query));
         }
         self.segments = segments;
         self.edges = edges;

@@ -60,7 +60,9 @@ pub(crate) fn series(
             let read = || -> Result<bool, StoreError> {
                 let has = segment_has(&file, &entry, times, from, to);
                 // A series whose samples nobody can read is not said to have any.
-                Ok(damage.noting(view.readable(&file.footer, has)?).unwrap_or(false))
+                Ok(damage
+                    .noting(view.readable(&file.footer, has)?)
+                    .unwrap_or(false))
             };
             let bounds = (entry.oldest, entry.newest);
             let raw = file.footer.name.tier == Resolution::Raw;

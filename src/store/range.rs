@@ -131,7 +131,9 @@ impl Asked {
         chosen.retain(|footer| asked.overlaps(footer.oldest, footer.newest));
         if needs_samples {
             let coarse = chosen.extract_if(.., |footer| footer.name.tier != Resolution::Raw);
-            asked.blind = coarse.map(|footer| (footer.oldest, footer.newest)).collect();
+            asked.blind = coarse
+                .map(|footer| (footer.oldest, footer.newest))
+                .collect();
         }
         asked.chosen = chosen;
         asked.find_edges(snapshot);

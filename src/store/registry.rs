@@ -77,11 +77,7 @@ impl Registry {
     }
 
     /// Whether there may be one more series, which [`Self::find`] did not find.
-    pub(crate) fn admit(
-        &self,
-        info: &SeriesInfo,
-        limits: SeriesLimits,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn admit(&self, info: &SeriesInfo, limits: SeriesLimits) -> Result<(), StoreError> {
         let more = added(self.namesakes(info));
         let refused = |limit, most| {
             let collector = info.collector.clone();

@@ -147,8 +147,14 @@ impl Store {
         let inputs = due.inputs();
         let name = whole(inputs);
         // Samples are written once more, and as rollups; neither takes more than they do.
-        let copies = if inputs.len() > 1 && matches!(due, Due::Samples(_)) { 2 } else { 1 };
-        let bytes = inputs.iter().fold(0, |bytes, input| input.bytes.saturating_add(bytes));
+        let copies = if inputs.len() > 1 && matches!(due, Due::Samples(_)) {
+            2
+        } else {
+            1
+        };
+        let bytes = inputs
+            .iter()
+            .fold(0, |bytes, input| input.bytes.saturating_add(bytes));
         let merged = self.merge(&due, bytes.saturating_mul(copies));
         match merged {
             Ok(None) => Ok(()),
@@ -236,7 +242,9 @@ impl Store {
         let dir = self.folder.dir.clone();
         let bytes = crate::disk::metadata(&dir.join(&name)).map_or(0, |head| head.bytes);
         // Hardly ever is a segment larger than the head that it is made from.
-        let sealed = self.folder.write(bytes, |room| seal(&dir, sequence, room))?;
+        let sealed = self
+            .folder
+            .write(bytes, |room| seal(&dir, sequence, room))?;
         if sealed.lost > 0 {
             done.lost.push((name.clone(), sealed.lost));
         }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use glasshouse_core::reader::Resolution;
 
-use crate::disk::File;
 use crate::bytes::wide;
+use crate::disk::File;
 use crate::error::StoreError;
 use crate::files::{Listing, SegmentName, head_name};
 use crate::head_view::HeadView;

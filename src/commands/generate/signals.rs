@@ -126,6 +126,7 @@ mod tests {
         let own = glasshouse_probe::OWN_METRICS
             .iter()
             .chain(glasshouse_node::OWN_METRICS)
+            .chain(&glasshouse_node::STORE_METRICS)
             .chain(glasshouse_node::REMOTE_METRICS);
         let metrics: BTreeSet<&str> = collectors
             .iter()

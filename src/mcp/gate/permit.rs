@@ -221,7 +221,11 @@ impl View {
             .world
             .samples
             .series(&Selector::default(), bounds.window)?;
-        let names: BTreeSet<&str> = all.entries.iter().map(|info| info.metric.as_str()).collect();
+        let names: BTreeSet<&str> = all
+            .entries
+            .iter()
+            .map(|info| info.metric.as_str())
+            .collect();
         Ok(names
             .into_iter()
             .take(MOST_SUGGESTIONS_ASKED)

@@ -382,7 +382,7 @@ fn retention_forgets_by_age_and_by_bytes_and_never_what_is_new() {
             .unwrap()
             .tiers
             .iter()
-            .map(|tier| tier.bytes)
+            .map(|tier| tier.coverage.bytes)
             .sum::<u64>()
             < 30_000
     );

@@ -469,7 +469,11 @@ fn an_answer_stays_inside_its_budget_and_says_so() {
     assert_eq!((answer.series.len(), answer.series[0].values.len()), (1, 1));
     few.budget.bytes = 1;
     let answer = world.reader.range(&few).unwrap();
-    assert!(answer.truncated.has(Truncation::Bytes), "{}", answer.truncated);
+    assert!(
+        answer.truncated.has(Truncation::Bytes),
+        "{}",
+        answer.truncated
+    );
     let mut values = answer.series.iter().flat_map(|one| &one.values);
     assert!(values.all(Option::is_none) && answer.bytes_read <= 1);
     let empty = world

@@ -137,7 +137,10 @@ fn heads_with_more_series_than_fit_do_not_hinder_the_start() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(refused, StoreError::TooManySeries { .. }), "{refused}");
+    assert!(
+        matches!(refused, StoreError::TooManySeries { .. }),
+        "{refused}"
+    );
     drop(store);
     // Two heads, each full, of different series.
     let other = tempfile::tempdir().unwrap();
