@@ -35,6 +35,8 @@ pub(super) struct World {
     pub(super) now: i64,
     /// What should arrive.
     pub(super) written: Arrived,
+    /// When `now` was zero, in nanoseconds.
+    pub(super) start: i64,
     next: i64,
 }
 
@@ -82,6 +84,7 @@ impl World {
             totals: Arc::new(Totals::new(Timestamp::from_nanos(START))),
             now: 0,
             written: Arrived::new(),
+            start: START,
             next: 0,
         };
         world.open_store();
@@ -120,7 +123,7 @@ impl World {
     }
 
     pub(super) fn moment(&self) -> Moment {
-        moment(self.now)
+        moment(self.start, self.now)
     }
 
     /// Appends a row of a collector and notes what should arrive of it.
@@ -151,7 +154,7 @@ impl World {
     }
 
     fn expect(&mut self, info: &SeriesInfo, value: Option<Value>) {
-        let millis = (START + self.now * S) / 1_000_000;
+        let millis = (self.start + self.now * S) / 1_000_000;
         let name = info.metric.replace('.', "_");
         let device = info
             .labels
@@ -255,9 +258,9 @@ impl World {
     }
 }
 
-pub(super) fn moment(seconds: i64) -> Moment {
+fn moment(start: i64, seconds: i64) -> Moment {
     Moment {
-        wall: Timestamp::from_nanos(START + seconds * S),
+        wall: Timestamp::from_nanos(start + seconds * S),
         boot: BootTime::from_nanos((seconds * S).unsigned_abs()),
     }
 }
