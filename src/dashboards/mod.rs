@@ -55,6 +55,8 @@ fn known() -> BTreeMap<String, Known> {
     let own = [
         glasshouse_probe::OWN_METRICS,
         glasshouse_node::OWN_METRICS,
+        &glasshouse_node::STORE_METRICS,
+        glasshouse_node::REMOTE_METRICS,
         pages::OWN_METRICS,
     ];
     for metric in declared.chain(own.into_iter().flatten()) {
@@ -173,7 +175,7 @@ fn judge(query: &Query, known: &BTreeMap<String, Known>) -> Result<(), String> {
 /// The labels that the result of an expression can have.
 fn carried_labels(expression: &Expression, known: &BTreeMap<String, Known>) -> BTreeSet<String> {
     match expression {
-        Expression::Number(_) => BTreeSet::new(),
+        Expression::Number => BTreeSet::new(),
         Expression::Selector { metric, .. } => {
             let labels = known.get(metric).map(|known| known.labels.clone());
             let of_prometheus = OF_PROMETHEUS.map(str::to_owned);

@@ -7,7 +7,7 @@ use super::{Known, OF_PROMETHEUS};
 /// An expression.
 #[derive(Debug)]
 pub(super) enum Expression {
-    Number(f64),
+    Number,
     Selector {
         metric: String,
         labels: Vec<String>,
@@ -135,8 +135,8 @@ impl Parser {
             self.expect(")")?;
             return Ok(inner);
         }
-        if let Ok(number) = token.parse() {
-            return Ok(Expression::Number(number));
+        if token.parse::<f64>().is_ok() {
+            return Ok(Expression::Number);
         }
         if AGGREGATIONS.contains(&token.as_str()) {
             let by = if self.takes("by") {
@@ -222,7 +222,7 @@ impl<'a> Units<'a> {
     /// The unit of an expression, or what is wrong with it.
     pub(super) fn of(&self, expression: &Expression) -> Result<String, String> {
         match expression {
-            Expression::Number(_) => Ok("1".to_owned()),
+            Expression::Number => Ok("1".to_owned()),
             Expression::Selector { metric, .. } => {
                 let known = self.selected(expression)?;
                 if known.is_counter {
@@ -298,7 +298,7 @@ fn combined(
     let are_counted = left.starts_with('{')
         && right.starts_with('{')
         && left.ends_with("/s") == right.ends_with("/s");
-    let by_number = matches!(right_side, Expression::Number(_));
+    let by_number = matches!(right_side, Expression::Number);
     match operator {
         "==" | "!=" | ">" | "<" | ">=" | "<=" if by_number => Ok(left),
         "/" if left == right => Ok("1".to_owned()),

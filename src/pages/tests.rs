@@ -24,10 +24,12 @@ use super::*;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
+/// A series, the age of its newest sample in seconds, and its value.
+type Newest = (SeriesInfo, u64, Result<Value, FailureReason>);
+
 #[derive(Debug, Default)]
 struct World {
-    /// A series, its age in seconds and its value.
-    series: Mutex<Vec<(SeriesInfo, u64, Result<Value, FailureReason>)>>,
+    series: Mutex<Vec<Newest>>,
     has_inventory: bool,
     is_broken: bool,
 }
@@ -47,7 +49,7 @@ fn series(metric: &str, collector: &str, seconds: u64) -> SeriesInfo {
 }
 
 /// The node and the probe, so old that `age` is in seconds.
-fn signs_of_life(node: u64, probe: u64) -> Vec<(SeriesInfo, u64, Result<Value, FailureReason>)> {
+fn signs_of_life(node: u64, probe: u64) -> Vec<Newest> {
     let [(of_node, _), (of_probe, _)] = SIGNS_OF_LIFE;
     vec![
         (
