@@ -315,8 +315,6 @@ fn start(role: &RoleCommand) -> anyhow::Result<Child> {
         .arg0("glasshouse")
         .args(&role.arguments)
         .env_clear()
-        // a thread a collector would otherwise be a heap a collector
-        .env("MALLOC_ARENA_MAX", "1")
         .current_dir("/")
         .stdin(stream(&role.listener)?)
         .stdout(stream(&role.metrics)?)
