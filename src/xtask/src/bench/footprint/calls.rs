@@ -32,7 +32,7 @@ pub(super) fn count(
         return Ok(Vec::new());
     }
     if !crate::peers::in_path("perf") {
-        println!(
+        eprintln!(
             "skipped: perf is not installed (apt-get install linux-perf); system calls and programs started are not counted"
         );
         return Ok(Vec::new());
@@ -64,7 +64,7 @@ pub(super) fn count(
     let mut calls = Vec::new();
     for (group, file, mut running) in counters {
         if !running.0.wait()?.success() {
-            println!("skipped: perf cannot count here (it needs root and tracefs)");
+            eprintln!("skipped: perf cannot count here (it needs root and tracefs)");
             return Ok(Vec::new());
         }
         calls.extend(read(group, &file, seconds)?);
@@ -90,7 +90,7 @@ fn read(group: Group, file: &Path, seconds: u32) -> anyhow::Result<Option<Calls>
         })
     });
     if calls.is_none() {
-        println!("perf did not count for {group:?}: {}", text.trim());
+        eprintln!("perf did not count for {group:?}: {}", text.trim());
     }
     Ok(calls)
 }

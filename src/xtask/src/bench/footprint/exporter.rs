@@ -20,7 +20,7 @@ impl Exporter {
     /// On a free port, or nothing where it is not installed.
     pub(super) fn start() -> anyhow::Result<Option<Self>> {
         if !crate::peers::in_path(NAME) {
-            println!(
+            eprintln!(
                 "skipped: {NAME} is not installed (apt-get install {NAME}); measuring without it"
             );
             return Ok(None);

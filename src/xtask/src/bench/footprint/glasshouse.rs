@@ -162,7 +162,7 @@ fn each_second(binary: &Path) -> anyhow::Result<String> {
 fn start_bmc() -> anyhow::Result<Option<Bmc>> {
     let missing = ipmi::missing();
     if !missing.is_empty() {
-        println!("skipped: {missing:?} are not installed; measuring without a BMC");
+        eprintln!("skipped: {missing:?} are not installed; measuring without a BMC");
         return Ok(None);
     }
     Bmc::start().map(Some)
@@ -175,7 +175,7 @@ fn half_minutely(folder: &Path, bmc: &Bmc) -> anyhow::Result<String> {
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600))?;
     // only root has users to give files to, and only then does the worker have one of its own
     if chown(&secret, Some(BMC_USER), Some(BMC_USER)).is_err() {
-        println!("the worker `bmc` has this user's rights");
+        eprintln!("the worker `bmc` has this user's rights");
     }
     Ok(format!(
         "[collectors.ipmi_lan]\ninterval = \"30s\"\n[collectors.ipmi_lan.bmcs.bench]\naddress = \"{}\"\n\

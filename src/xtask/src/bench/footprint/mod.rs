@@ -5,6 +5,10 @@
 //! which is cheaper for it than what Prometheus asks for). `authd` and `up` stand in the table but not in the sum: they
 //! are not part of a node. Under root everything runs in namespaces of its own, where the machine is made larger for
 //! all alike and of which nothing is left.
+#![expect(
+    clippy::print_stderr,
+    reason = "what is said on the way is no part of the result"
+)]
 
 mod calls;
 mod exporter;
@@ -72,7 +76,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     if !options.inside && !options.as_is {
         match world::enter(&binary) {
             world::Entered::Ran(result) => return result,
-            world::Entered::Cannot(why) => println!("on the machine as it is: {why}"),
+            world::Entered::Cannot(why) => eprintln!("on the machine as it is: {why}"),
         }
     }
     let world = if options.inside {
@@ -91,7 +95,7 @@ fn measure(options: &Options, binary: &Path, world: &World) -> anyhow::Result<()
     } else {
         Netdata::start()?
     };
-    println!(
+    eprintln!(
         "measuring for {} s, after {} s of warm-up; {}",
         options.seconds,
         WARM_UP.as_secs(),
@@ -158,6 +162,10 @@ fn pass(
     Ok(scrapes)
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is measured ticks by the wall clock"
+)]
 fn sleep_until_behind_the_tick() {
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)

@@ -47,7 +47,7 @@ impl Drop for Running {
             std::thread::sleep(Duration::from_millis(50));
         }
         if self.0.kill().and_then(|()| self.0.wait()).is_err() {
-            println!("process {id} could not be ended");
+            eprintln!("process {id} could not be ended");
         }
     }
 }

@@ -84,7 +84,7 @@ impl World {
             ("tracefs", "/sys/kernel/tracing"),
         ] {
             if let Err(error) = command("mount", &["-t", kind, kind, place]) {
-                println!("{error:#}");
+                eprintln!("{error:#}");
             }
         }
         command("ip", &["link", "set", "lo", "up"])?;
