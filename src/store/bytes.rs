@@ -17,6 +17,11 @@ impl<'a> Cursor<'a> {
         self.0.is_empty()
     }
 
+    /// All that was not taken.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
     pub(crate) const fn left(&self) -> usize {
         self.0.len()
     }

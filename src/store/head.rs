@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use glasshouse_core::time::Moment;
 
 use crate::bytes::wide;
+use crate::definitions::DefinitionList;
 use crate::disk::{self, File};
 use crate::error::StoreError;
 use crate::files::{TEMPORARY, head_name};
-use crate::record::{put_define, put_open};
+use crate::record::put_open;
 use crate::registry::Registry;
 use crate::room::Room;
 use crate::segment::sync_folder;
@@ -92,14 +93,17 @@ impl Head {
 
     fn begin(&mut self, registry: &Registry) -> Result<(), StoreError> {
         put_open(&mut self.buffer, self.sequence);
+        let mut list = DefinitionList::default();
+        let path = self.path.clone();
+        let pack = |source| StoreError::io("pack the definitions of", &path, source);
         for (run, number, series, info) in registry.definitions() {
-            // Each of them stood in a frame before.
-            let put = put_define(&mut self.buffer, run, number, series.number, info);
-            debug_assert!(put.is_ok(), "a definition that was taken once fits a frame");
+            let definition = (run, number, series.number, info);
+            list.add(&mut self.buffer, definition).map_err(pack)?;
             if self.buffer.len() > KEPT_BUFFER {
                 self.commit()?;
             }
         }
+        list.put(&mut self.buffer).map_err(pack)?;
         self.commit()
     }
 

@@ -57,9 +57,9 @@ impl HeadView {
                     self.batches_from = self.batches_from.or(Some(before));
                     self.batch(&batch)
                 }
-                Ok(Record::Define {
-                    reference, info, ..
-                }) => self.define(reference, info),
+                Ok(Record::Define(definitions)) => {
+                    definitions.each(|one| self.define(one.reference, one.info))
+                }
                 Ok(Record::Open) => Ok(()),
                 Err(OTHER_VERSION) => {
                     self.is_foreign = true;

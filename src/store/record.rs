@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use glasshouse_core::labels::Labels;
 use glasshouse_core::metric::{Audience, MetricKind};
-use glasshouse_core::reader::SeriesInfo;
 use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::{BootTime, Moment, Timestamp};
 
-use crate::bytes::{Cursor, put_size, put_text, put_varint, put_zigzag};
+use crate::bytes::{Cursor, put_text, put_varint, put_zigzag};
+use crate::definitions::Definitions;
 use crate::error::{Malformed, OTHER_VERSION};
 use crate::frame;
 
@@ -16,8 +15,9 @@ use crate::frame;
 const VERSION: u64 = 1;
 
 const OPEN: u8 = 1;
-const DEFINE: u8 = 2;
+pub(crate) const DEFINE: u8 = 2;
 const BATCH: u8 = 3;
+pub(crate) const DEFINE_ALL: u8 = 4;
 
 /// The numbers of definitions in a file are below this: a bound on what a damaged file can make a reader hold.
 pub(crate) const MOST_SERIES: usize = 1 << 16;
@@ -30,13 +30,8 @@ pub(crate) const MOST_STATES: usize = 1024;
 pub(crate) enum Record<'a> {
     /// The first one of a head.
     Open,
-    /// Series `reference` of this head is what run `run` calls `number`.
-    Define {
-        run: u64,
-        number: u32,
-        reference: u32,
-        info: SeriesInfo,
-    },
+    /// What series of this head are.
+    Define(Definitions<'a>),
     /// Samples.
     Batch(BatchRecord<'a>),
 }
@@ -62,12 +57,8 @@ impl<'a> Record<'a> {
                 }
                 Ok(Self::Open)
             }
-            DEFINE => Ok(Self::Define {
-                run: cursor.varint()?,
-                number: cursor.number()?,
-                reference: cursor.number()?,
-                info: take_info(&mut cursor)?,
-            }),
+            DEFINE => Ok(Self::Define(Definitions::one(cursor))),
+            DEFINE_ALL => Ok(Self::Define(Definitions::packed(cursor)?)),
             BATCH => Ok(Self::Batch(BatchRecord {
                 collector: cursor.text()?,
                 at: Moment {
@@ -125,23 +116,6 @@ pub(crate) fn put_open(out: &mut Vec<u8>, sequence: u64) {
     debug_assert!(ended.is_ok(), "the opening of a head fits a frame");
 }
 
-/// Appends the frame of a definition; the error is its size where that is too large.
-pub(crate) fn put_define(
-    out: &mut Vec<u8>,
-    run: u64,
-    number: u32,
-    reference: u32,
-    info: &SeriesInfo,
-) -> Result<(), usize> {
-    let start = frame::begin(out);
-    out.push(DEFINE);
-    put_varint(out, run);
-    put_varint(out, u64::from(number));
-    put_varint(out, u64::from(reference));
-    put_info(out, info);
-    frame::end(out, start)
-}
-
 /// Appends the frame of a batch; the error is its size where that is too large.
 pub(crate) fn put_batch(
     out: &mut Vec<u8>,
@@ -176,52 +150,6 @@ pub(crate) fn put_batch(
         }
     }
     frame::end(out, start)
-}
-
-fn put_info(out: &mut Vec<u8>, info: &SeriesInfo) {
-    put_text(out, &info.metric);
-    put_text(out, &info.unit);
-    out.push(kind_code(info.kind));
-    out.push(audience_code(info.audience));
-    put_text(out, &info.help);
-    put_text(out, &info.collector);
-    put_varint(out, interval_nanos(info.interval));
-    put_size(out, info.states.len());
-    for state in &info.states {
-        put_text(out, state);
-    }
-    put_size(out, info.labels.len());
-    for (key, value) in info.labels.iter() {
-        put_text(out, key);
-        put_text(out, value.raw());
-    }
-}
-
-fn take_info(cursor: &mut Cursor<'_>) -> Result<SeriesInfo, Malformed> {
-    let metric = cursor.text()?.to_owned();
-    let unit = cursor.text()?.to_owned();
-    let kind = kind_from(cursor.u8()?)?;
-    let audience = audience_from(cursor.u8()?)?;
-    let help = cursor.text()?.to_owned();
-    let collector = cursor.text()?.to_owned();
-    let interval = Duration::from_nanos(cursor.varint()?);
-    let states = (0..cursor.count(MOST_STATES)?)
-        .map(|_| cursor.text().map(str::to_owned))
-        .collect::<Result<_, _>>()?;
-    let pairs = (0..cursor.count(Labels::MOST)?)
-        .map(|_| Ok((cursor.text()?, cursor.text()?)))
-        .collect::<Result<Vec<_>, Malformed>>()?;
-    Ok(SeriesInfo {
-        metric,
-        unit,
-        kind,
-        states,
-        help,
-        labels: Labels::new(pairs),
-        collector,
-        interval,
-        audience,
-    })
 }
 
 pub(crate) fn interval_nanos(interval: Duration) -> u64 {

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::catalog::Catalog;
+use crate::definitions::Definition;
 use crate::disk::{self, File};
 use crate::error::{Malformed, OTHER_VERSION, StoreError};
 use crate::files::{DAMAGED, Listing, SegmentName, head_name};
@@ -175,14 +176,20 @@ fn mend_head(dir: &Path, sequence: u64, found: &mut Found) -> Result<(), StoreEr
     let mut lost = 0;
     while let Some(payload) = frames.next().map_err(io("read"))? {
         match Record::decode(payload) {
-            Ok(Record::Define {
-                run, number, info, ..
-            }) => {
-                let known = found.registry.find(&info).map(Ok);
-                match known.unwrap_or_else(|| found.registry.insert(&info)) {
-                    Ok(series) => found.registry.name(run, number, series),
-                    Err(_) => found.recovery.forgotten += 1,
-                }
+            Ok(Record::Define(definitions)) => {
+                let read = definitions.each(
+                    |Definition {
+                         run, number, info, ..
+                     }| {
+                        let known = found.registry.find(&info).map(Ok);
+                        match known.unwrap_or_else(|| found.registry.insert(&info)) {
+                            Ok(series) => found.registry.name(run, number, series),
+                            Err(_) => found.recovery.forgotten += 1,
+                        }
+                        Ok(())
+                    },
+                );
+                lost += u64::from(read.is_err());
             }
             // It begins with all that counted then; what only older ones know was forgotten.
             Ok(Record::Open) => found.registry = Registry::default(),

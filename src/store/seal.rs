@@ -133,9 +133,9 @@ impl HeadColumns {
     fn take(&mut self, payload: &[u8]) -> Result<(), Malformed> {
         match Record::decode(payload)? {
             Record::Open => Ok(()),
-            Record::Define {
-                reference, info, ..
-            } => define(&mut self.definitions, reference, info),
+            Record::Define(definitions) => {
+                definitions.each(|one| define(&mut self.definitions, one.reference, one.info))
+            }
             Record::Batch(batch) => self.batch(&batch),
         }
     }

@@ -8,6 +8,7 @@ use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::{BootTime, Moment};
 
 use crate::bytes::wide;
+use crate::definitions::put_define;
 use crate::disk::File;
 use crate::error::StoreError;
 use crate::failing::Failing;
@@ -15,7 +16,7 @@ use crate::files::head_name;
 use crate::folder::Folder;
 use crate::frame;
 use crate::head::{Head, MOST_BATCHES};
-use crate::record::{put_batch, put_define};
+use crate::record::put_batch;
 use crate::recovery::{Found, Recovery, lock, recover};
 use crate::registry::Registry;
 use crate::retain::ClockWatch;

@@ -124,11 +124,13 @@ impl Live {
                     cursor.reach(batch.collector, batch.at);
                     reached.insert(batch.collector.to_owned(), batch.at.wall);
                 }
-                Ok(Record::Define {
-                    reference, info, ..
-                }) => {
-                    places.remove(&reference);
-                    lost += u64::from(define(&mut self.series, reference, info));
+                Ok(Record::Define(definitions)) => {
+                    let read = definitions.each(|one| {
+                        places.remove(&one.reference);
+                        lost += u64::from(define(&mut self.series, one.reference, one.info));
+                        Ok(())
+                    });
+                    lost += u64::from(read.is_err());
                 }
                 Ok(Record::Open) => {}
                 Err(OTHER_VERSION) => {
