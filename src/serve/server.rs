@@ -56,7 +56,7 @@ where
 
 /// Serves `/metrics` and `/healthz` as [`run`] serves `/mcp`: with the same limits, and until `shutdown` is ready.
 ///
-/// Off loopback only who has a token of [`PageSource::admit`], or a certificate where they are
+/// Off loopback only who has a token of [`crate::PageSource::admit`], or a certificate where they are
 /// [`crate::ClientCertificates::Welcome`], sees the page; on loopback everybody on this machine does.
 ///
 /// # Errors
