@@ -6,22 +6,27 @@
 //! with the highest mean. The answer is JSON in columns, as `glasshouse query --format json` has it; the header
 //! `library-nanos` says how long the store took for it, without writing it down.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use glasshouse_core::reader::{
-    Aggregation, Budget, RangeAnswer, RangeQuery, SampleReader as _, Selector, SeriesInfo,
+    Aggregation, Budget, Latest, RangeAnswer, RangeQuery, SampleReader as _, Selector, SeriesInfo,
 };
 use glasshouse_core::time::{Timestamp, Window};
 use glasshouse_store::StoreReader;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Questions are short; a longer one is a mistake.
 const MOST_QUESTION: usize = 64 * 1024;
+
+/// Rollups are of whole hours.
+const HOUR_NANOS: u64 = 3_600_000_000_000;
 
 /// What an answer may cost: enough for all that is asked here.
 const BUDGET: Budget = Budget {
@@ -97,29 +102,18 @@ fn answer(store: &StoreReader, question: &[u8]) -> Outcome<(Duration, String)> {
     let begun = Instant::now();
     match kind.as_str() {
         "latest" => {
-            let found = store.latest(&Selector::default(), time(of, "at")?)?;
+            let at = time(of, "at")?;
+            let found = store.latest(&Selector::default(), at)?;
             let took = begun.elapsed();
-            let rows: Vec<Value> = found
-                .entries
-                .iter()
-                .map(|one| {
-                    json!({
-                        "metric": one.series.metric,
-                        "labels": labels(&one.series),
-                        "at": one.sample.at.nanos(),
-                        "value": one.sample.value.map(|value| value.as_f64()),
-                    })
-                })
-                .collect();
-            Ok((took, json!({ "series": rows }).to_string()))
+            Ok((took, latest_as_json(&found.entries, at)?))
         }
         "range" => {
             let answer = store.range(&range(of)?)?;
-            Ok((begun.elapsed(), as_json(&answer).to_string()))
+            Ok((begun.elapsed(), as_json(&answer)?))
         }
         "top" => {
             let answer = top(store, of)?;
-            Ok((begun.elapsed(), as_json(&answer).to_string()))
+            Ok((begun.elapsed(), as_json(&answer)?))
         }
         other => Err(format!("no question `{other}`").into()),
     }
@@ -128,10 +122,12 @@ fn answer(store: &StoreReader, question: &[u8]) -> Outcome<(Duration, String)> {
 /// The series with the highest mean of the window.
 fn top(store: &StoreReader, of: &Value) -> Outcome<RangeAnswer> {
     let window = window(of)?;
+    // steps begin at multiples of themselves: one that reaches from the epoch over the end of the window holds all of it
+    let hours = window.to.nanos().unsigned_abs().div_ceil(HOUR_NANOS);
     let mut answer = store.range(&RangeQuery {
         selector: Selector::default(),
         window,
-        step: window.length(),
+        step: Duration::from_nanos(hours.saturating_mul(HOUR_NANOS)),
         aggregation: Aggregation::Mean,
         offset: 0,
         budget: BUDGET,
@@ -181,32 +177,64 @@ fn time(of: &Value, key: &str) -> Outcome<Timestamp> {
     ))
 }
 
-fn labels(series: &SeriesInfo) -> Map<String, Value> {
-    let pairs = series.labels.iter();
-    pairs
-        .map(|(key, value)| (key.to_owned(), value.clean().into()))
-        .collect()
+/// A series of an answer, written as it stands: a tree of values would cost more than the answer.
+#[derive(Serialize)]
+struct Series<'a> {
+    metric: &'a str,
+    labels: BTreeMap<&'a str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<i64>,
+    values: &'a [Option<f64>],
 }
 
-fn as_json(answer: &RangeAnswer) -> Value {
-    let series: Vec<Value> = answer
-        .series
+/// An answer.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolution: Option<&'a str>,
+    start: i64,
+    step_nanos: u64,
+    truncated: String,
+    series: Vec<Series<'a>>,
+}
+
+fn labels(series: &SeriesInfo) -> BTreeMap<&str, String> {
+    let pairs = series.labels.iter();
+    pairs.map(|(key, value)| (key, value.clean())).collect()
+}
+
+fn as_json(answer: &RangeAnswer) -> serde_json::Result<String> {
+    let series = answer.series.iter().map(|one| Series {
+        metric: &one.series.metric,
+        labels: labels(&one.series),
+        at: None,
+        values: &one.values,
+    });
+    serde_json::to_string(&Answer {
+        resolution: Some(answer.resolution.word()),
+        start: answer.start.nanos(),
+        step_nanos: u64::try_from(answer.step.as_nanos()).unwrap_or(u64::MAX),
+        truncated: answer.truncated.to_string(),
+        series: series.collect(),
+    })
+}
+
+fn latest_as_json(found: &[Latest], at: Timestamp) -> serde_json::Result<String> {
+    let values: Vec<[Option<f64>; 1]> = found
         .iter()
-        .map(|one| {
-            json!({
-                "metric": one.series.metric,
-                "labels": labels(&one.series),
-                "values": one.values,
-                "samples": one.samples,
-            })
-        })
+        .map(|one| [one.sample.value.map(|value| value.as_f64())])
         .collect();
-    json!({
-        "resolution": answer.resolution.word(),
-        "start": answer.start.nanos(),
-        "step": answer.step.as_nanos().to_string(),
-        "matched": answer.matched,
-        "truncated": answer.truncated.to_string(),
-        "series": series,
+    let series = found.iter().zip(&values).map(|(one, values)| Series {
+        metric: &one.series.metric,
+        labels: labels(&one.series),
+        at: Some(one.sample.at.nanos()),
+        values,
+    });
+    serde_json::to_string(&Answer {
+        resolution: None,
+        start: at.nanos(),
+        step_nanos: 0,
+        truncated: String::new(),
+        series: series.collect(),
     })
 }

@@ -1,6 +1,7 @@
 //! Takes a probe's frames as a node does, on the clock of the frames, so that an hour passes in seconds.
 //!
-//! `ingest STORE FIFO`. It says `ready`, takes all frames of the FIFO until its writer closes it, appends each before it
+//! `ingest STORE FIFO [SECONDS]`; a head is synced and sealed after so many seconds where they are given: samples that come
+//! less often than a probe's fill it later. It says `ready`, takes all frames of the FIFO until its writer closes it, appends each before it
 //! reads the next, looks after the store whenever a second of the frames' time has passed, and says `taken` with what it
 //! counted. After a line on its input it seals and merges what is left, as the next hour would, and says `merged`. After
 //! one more it ends. Whoever started it looks meanwhile at what it has used.
@@ -33,7 +34,12 @@ fn main() -> Outcome<()> {
         return Err("usage: ingest STORE FIFO".into());
     };
     std::fs::create_dir_all(&dir)?;
-    let settings = StoreSettings::default();
+    let mut settings = StoreSettings::default();
+    if let Some(seconds) = arguments.next() {
+        let seconds = seconds.to_str().ok_or("no number of seconds")?.parse()?;
+        settings.sync = Duration::from_secs(seconds);
+        settings.rotate = settings.sync;
+    }
     let merge = settings.merge;
     let (store, _) = Store::open(Path::new(&dir), settings)?;
     let mut ingest = Ingest {

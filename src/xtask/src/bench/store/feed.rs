@@ -52,6 +52,15 @@ impl Feed<'_> {
         }
     }
 
+    /// After how long a head of ours is full, where that is not the default: as many samples as in a head of the default
+    /// at 1 s. Otherwise fourteen days would be four thousand seals of twenty instants, each of which waits for the disk.
+    pub(crate) fn head_seconds(&self) -> Option<u32> {
+        match self {
+            Self::Recording(_) => None,
+            Self::Days(_) => Some(3600),
+        }
+    }
+
     /// Gives each instant to `take`, oldest first.
     pub(crate) fn each(
         &self,

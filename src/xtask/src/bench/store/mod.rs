@@ -65,6 +65,9 @@ pub(crate) struct Options {
     /// Where the stores are written; a folder in it is made and removed
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// Leave what was written where it is
+    #[arg(long)]
+    keep: bool,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
@@ -84,10 +87,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Some(folder) => tempfile::tempdir_in(folder)?,
         None => tempfile::tempdir()?,
     };
-    let mut all = vec![measure_ours(&ours, feeds, folder.path())?];
+    let place = folder.path().to_owned();
+    if options.keep {
+        eprintln!("what is written stays in `{}`", folder.keep().display());
+    }
+    let mut all = vec![measure_ours(&ours, feeds, &place)?];
     for peer in [&Prometheus as &dyn Peer, &Victoria] {
         match peers::version(peer) {
-            Some(version) => all.push(measure_peer(peer, &version, feeds, folder.path())?),
+            Some(version) => all.push(measure_peer(peer, &version, feeds, &place)?),
             None => eprintln!(
                 "skipped: {} is not installed (apt-get install {})",
                 peer.title(),
@@ -192,9 +199,7 @@ fn measure_ours(ours: &Ours, feeds: [Feed<'_>; 2], folder: &Path) -> anyhow::Res
         eprintln!("Glasshouse takes the {name}");
         let folder = folder.join(format!("glasshouse-{name}"));
         std::fs::create_dir(&folder)?;
-        let measured = ours.measure(&feed, kinds, &folder)?;
-        std::fs::remove_dir_all(&folder)?;
-        Ok(measured)
+        ours.measure(&feed, kinds, &folder)
     };
     Ok(Subject {
         title: "Glasshouse".to_owned(),
@@ -215,10 +220,8 @@ fn measure_peer(
         eprintln!("{} takes the {name}", peer.title());
         let folder = folder.join(format!("{}-{name}", peer.program()));
         std::fs::create_dir(&folder)?;
-        let measured = write_and_ask(peer, &feed, kinds, &folder)
-            .with_context(|| format!("{} with the {name}", peer.title()))?;
-        std::fs::remove_dir_all(&folder)?;
-        Ok(measured)
+        write_and_ask(peer, &feed, kinds, &folder)
+            .with_context(|| format!("{} with the {name}", peer.title()))
     };
     Ok(Subject {
         title: peer.title().to_owned(),
@@ -269,7 +272,8 @@ fn write_and_ask(
     watch.wait_until_quiet()?;
     measured.seal = watch.cost()?;
     measured.sizes = peer.sizes(folder)?;
-    ensure!(measured.sizes.sealed.bytes > 0, "it kept nothing");
+    let kept = peer.kept(&mut client, folder)?;
+    ensure!(kept == samples, "of {samples} samples it kept {kept}");
     drop(client);
     server.end()?;
     for kind in kinds {

@@ -13,7 +13,7 @@ use super::data::Series;
 use super::feed::Feed;
 use super::frames::Frames;
 use super::http::Client;
-use super::questions::{Answered, Kind, MOST_RANKED, Question, Timing};
+use super::questions::{Answered, Kind, MOST_RANKED, Question, Timing, list};
 use super::server::{Server, hear};
 use super::subject::{Measured, Sizes};
 use super::watch::{Size, Watch, peak_kib};
@@ -53,6 +53,7 @@ impl Ours {
         let store = folder.join(STORE);
         let mut command = Command::new(&self.ingest);
         command.arg(&store).arg(&fifo);
+        command.args(feed.head_seconds().map(|seconds| seconds.to_string()));
         let mut node = Server::start(command, folder)?;
         let (mut input, mut output) = node.talk()?;
         hear(&mut output, "ready")?;
@@ -151,8 +152,15 @@ fn answer(client: &mut Client, question: &Question<'_>) -> anyhow::Result<Answer
     Ok(Answered {
         inside: Some(std::time::Duration::from_nanos(nanos)),
         body: answer.body,
-        list: "/series",
+        read: values,
     })
+}
+
+/// The values of an answer that are there.
+fn values(answer: &Value) -> Vec<f64> {
+    let series = list(answer, "/series").iter();
+    let values = series.flat_map(|one| list(one, "/values"));
+    values.filter_map(Value::as_f64).collect()
 }
 
 /// A window holds what is at its beginning and not what is at its end: the other way round than the questions.

@@ -13,6 +13,9 @@ pub(crate) const ROUNDS: usize = 31;
 pub(crate) const HOUR: i64 = 3_600_000;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
+/// By how much the sums of two answers may differ, as a part of the sum.
+const SUMS_APART: f64 = 0.02;
+
 /// How many series a ranking names.
 pub(crate) const MOST_RANKED: u32 = 10;
 
@@ -100,8 +103,9 @@ pub(crate) struct Asked {
     /// Without rendering and transport, where the answerer says so.
     pub(crate) inside: Option<Duration>,
     pub(crate) bytes: usize,
-    /// Series in the answer.
-    pub(crate) series: usize,
+    /// Values in the answer, and their sum.
+    pub(crate) values: usize,
+    pub(crate) sum: f64,
 }
 
 /// How long the answers to one question took.
@@ -121,11 +125,14 @@ impl Timing {
         for round in 0..ROUNDS {
             let begun = Instant::now();
             let answered = ask(round)?;
+            let whole = begun.elapsed();
+            let (values, sum) = answered.values()?;
             all.push(Asked {
-                whole: begun.elapsed(),
+                whole,
                 inside: answered.inside,
                 bytes: answered.body.len(),
-                series: answered.series()?,
+                values,
+                sum,
             });
         }
         let mut all = all.into_iter();
@@ -149,6 +156,17 @@ impl Timing {
         inside.map(|inside| quantile(inside.into_iter(), 50))
     }
 
+    /// Whether it was answered alike: as many values in each round, and sums that differ by no more than where a window
+    /// ends (a peer counts its first instant in, or takes steps from where it begins).
+    pub(crate) fn agrees(&self, other: &Self) -> bool {
+        let alike = |one: &Asked, other: &Asked| {
+            let apart = (one.sum - other.sum).abs() / one.sum.abs().max(f64::MIN_POSITIVE);
+            one.values.abs_diff(other.values) <= 1 && (apart <= SUMS_APART || one.sum == other.sum)
+        };
+        let (all, others) = (self.rest.iter(), other.rest.iter());
+        self.rest.len() == other.rest.len() && all.zip(others).all(|(one, other)| alike(one, other))
+    }
+
     pub(crate) fn json(&self) -> Value {
         let micros = |time: Duration| time.as_secs_f64() * 1e6;
         json!({
@@ -158,7 +176,8 @@ impl Timing {
             "median_inside_us": self.median_inside().map(micros),
             "rounds": self.rest.len(),
             "bytes": self.rest.last().map(|asked| asked.bytes),
-            "series": self.rest.last().map(|asked| asked.series),
+            "values": self.rest.last().map(|asked| asked.values),
+            "sum": self.rest.last().map(|asked| asked.sum),
         })
     }
 }
@@ -168,17 +187,22 @@ impl Timing {
 pub(crate) struct Answered {
     pub(crate) body: Vec<u8>,
     pub(crate) inside: Option<Duration>,
-    /// Where the list of series is in the answer.
-    pub(crate) list: &'static str,
+    /// Finds the values in it.
+    pub(crate) read: fn(&Value) -> Vec<f64>,
 }
 
 impl Answered {
-    /// How many series are in it. Called after the time was taken.
-    fn series(&self) -> anyhow::Result<usize> {
-        let answer: Value = serde_json::from_slice(&self.body)?;
-        let list = answer.pointer(self.list).and_then(Value::as_array);
-        Ok(list.map_or(0, Vec::len))
+    /// How many values are in it, and their sum. Called after the time was taken.
+    fn values(&self) -> anyhow::Result<(usize, f64)> {
+        let values = (self.read)(&serde_json::from_slice(&self.body)?);
+        Ok((values.len(), values.iter().sum()))
     }
+}
+
+/// A list in an answer; empty where there is none.
+pub(crate) fn list<'a>(answer: &'a Value, pointer: &str) -> &'a [Value] {
+    let list = answer.pointer(pointer).and_then(Value::as_array);
+    list.map_or(&[], Vec::as_slice)
 }
 
 fn quantile(times: impl Iterator<Item = Duration>, percent: usize) -> Duration {
@@ -203,12 +227,21 @@ mod tests {
         let answered = Answered {
             body: b"{\"a\": [1, 2]}".to_vec(),
             inside: Some(Duration::from_millis(1)),
-            list: "/a",
+            read: |answer| {
+                list(answer, "/a")
+                    .iter()
+                    .filter_map(Value::as_f64)
+                    .collect()
+            },
         };
         let timing = Timing::of(|_| Ok(answered.clone())).unwrap();
         assert_eq!(timing.rest.len(), ROUNDS - 1);
         assert_eq!(timing.median_inside(), Some(Duration::from_millis(1)));
-        assert_eq!(timing.first.series, 2);
+        assert_eq!((timing.first.values, timing.first.sum), (2, 3.0));
+        assert!(timing.agrees(&timing));
+        let mut other = timing.clone();
+        other.rest[7].sum = 3.1;
+        assert!(!timing.agrees(&other));
     }
 
     #[test]

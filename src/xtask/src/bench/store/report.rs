@@ -80,7 +80,11 @@ pub(crate) fn as_json(facts: &[(&str, String)], all: &[Subject], goals: &[Goal])
             "verdict": goal.verdict(),
         })
     });
+    let disagreements = all
+        .split_first()
+        .map(|(ours, peers)| disagreements(ours, peers));
     json!({
+        "disagreements": disagreements,
         "facts": facts.collect::<std::collections::BTreeMap<_, _>>(),
         "stores": all.iter().map(Subject::json).collect::<Vec<_>>(),
         "goals": goals.collect::<Vec<_>>(),
@@ -95,6 +99,11 @@ pub(crate) fn as_text(facts: &[(&str, String)], all: &[Subject], goals: &[Goal])
     }
     text.push('\n');
     text.push_str(&aligned(&rows(all)));
+    if let Some((ours, peers)) = all.split_first() {
+        for line in disagreements(ours, peers) {
+            text.push_str(&format!("{line}\n"));
+        }
+    }
     text.push_str("\nGoals (what is missed is no error):\n");
     for goal in goals {
         let measured = goal
@@ -164,6 +173,24 @@ fn of_data(what: &str, of: fn(&Subject) -> &Measured) -> Vec<Row> {
         }),
         row("peak MiB answering, resident", |m| mib(m.answering_kib)),
     ]
+}
+
+/// Who answers otherwise than our store.
+pub(crate) fn disagreements(ours: &Subject, peers: &[Subject]) -> Vec<String> {
+    let mut said = Vec::new();
+    for kind in Kind::OF_RECORDING.iter().chain(Kind::OF_DAYS) {
+        for peer in peers {
+            let timings = ours.timing(*kind).zip(peer.timing(*kind));
+            if timings.is_some_and(|(ours, theirs)| !ours.agrees(theirs)) {
+                said.push(format!(
+                    "{}: {} answers otherwise",
+                    kind.title(),
+                    peer.title
+                ));
+            }
+        }
+    }
+    said
 }
 
 fn of_questions(kinds: &[Kind]) -> Vec<Row> {

@@ -9,7 +9,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use super::http::{Client, percent};
-use super::questions::{Answered, MOST_RANKED, Question};
+use super::questions::{Answered, MOST_RANKED, Question, list};
 use super::server::Server;
 use super::subject::Sizes;
 
@@ -42,6 +42,9 @@ pub(crate) trait Peer {
 
     /// Makes it write all that it has in the form in which it keeps it, and waits until it has.
     fn seal(&self, client: &mut Client) -> anyhow::Result<()>;
+
+    /// How many samples are in what [`Self::seal`] wrote.
+    fn kept(&self, client: &mut Client, folder: &Path) -> anyhow::Result<u64>;
 
     /// What its files take after [`Self::seal`].
     fn sizes(&self, folder: &Path) -> anyhow::Result<Sizes>;
@@ -87,8 +90,19 @@ pub(crate) fn ask(
     Ok(Answered {
         body: answer.body,
         inside: None,
-        list: "/data/result",
+        read: values,
     })
+}
+
+/// The values of an answer: of an instant one a series, else a list of them.
+fn values(answer: &Value) -> Vec<f64> {
+    let series = list(answer, "/data/result").iter();
+    let pairs = series.flat_map(|one| {
+        let one_value = one.get("value").into_iter();
+        one_value.chain(list(one, "/values"))
+    });
+    let texts = pairs.filter_map(|pair| pair.get(1).and_then(Value::as_str));
+    texts.filter_map(|text| text.parse().ok()).collect()
 }
 
 fn path(question: &Question<'_>, metric_key: &str) -> String {
@@ -166,6 +180,15 @@ mod tests {
         let top = path(&Question::Top { from: 0, to: 5000 }, "metric");
         assert!(top.ends_with("&time=5.000"), "{top}");
         assert!(top.contains("topk%2810"), "{top}");
+    }
+
+    #[test]
+    fn values_are_found_in_both_shapes() {
+        let answer = serde_json::json!({ "data": { "result": [
+            { "value": [1, "2.5"] },
+            { "values": [[1, "3"], [2, "4"]] },
+        ]}});
+        assert_eq!(values(&answer), [2.5, 3.0, 4.0]);
     }
 
     #[test]

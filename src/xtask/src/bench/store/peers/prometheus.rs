@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use anyhow::Context as _;
+
 use super::super::http::{Client, free_port};
 use super::super::server::Server;
 use super::super::subject::Sizes;
@@ -55,6 +57,21 @@ impl Peer for Prometheus {
         let answer = client.post(path, &[], &[])?.good()?;
         super::text(&answer.body, "/data/name")?;
         Ok(())
+    }
+
+    /// Each block says how many it has.
+    fn kept(&self, _client: &mut Client, folder: &Path) -> anyhow::Result<u64> {
+        let mut kept = 0;
+        for snapshot in std::fs::read_dir(folder.join(DATA).join("snapshots"))? {
+            for block in std::fs::read_dir(snapshot?.path())? {
+                let meta = std::fs::read(block?.path().join("meta.json"))?;
+                let meta: serde_json::Value = serde_json::from_slice(&meta)?;
+                let samples = meta.pointer("/stats/numSamples");
+                let samples = samples.and_then(serde_json::Value::as_u64);
+                kept += samples.context("a block that does not say what it has")?;
+            }
+        }
+        Ok(kept)
     }
 
     fn sizes(&self, folder: &Path) -> anyhow::Result<Sizes> {

@@ -73,6 +73,11 @@ impl Peer for Victoria {
         Ok(())
     }
 
+    fn kept(&self, client: &mut Client, _folder: &Path) -> anyhow::Result<u64> {
+        let metrics = client.get("/metrics")?.good()?;
+        Ok(rows(&String::from_utf8_lossy(&metrics.body)))
+    }
+
     fn sizes(&self, folder: &Path) -> anyhow::Result<Sizes> {
         let data = folder.join(DATA);
         let is_kept = |path: &Path| path.starts_with("data") || path.starts_with("indexdb");
@@ -94,6 +99,15 @@ fn is_merging(metrics: &str) -> bool {
         .any(|count| count != "0")
 }
 
+/// How many samples its metrics say that it has.
+fn rows(metrics: &str) -> u64 {
+    metrics
+        .lines()
+        .filter(|line| line.starts_with("vm_rows{type=\"storage/"))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +118,11 @@ mod tests {
         assert!(!is_merging(idle));
         assert!(is_merging(&idle.replace("merges 0", "merges 1")));
         assert!(is_merging(&idle.replace("db\"} 0", "db\"} 2")));
+    }
+
+    #[test]
+    fn samples_are_counted_wherever_they_are() {
+        let metrics = "vm_rows{type=\"indexdb\"} 9\nvm_rows{type=\"storage/big\"} 5\nvm_rows{type=\"storage/small\"} 2\n";
+        assert_eq!(rows(metrics), 7);
     }
 }
