@@ -7,7 +7,7 @@ mod cli;
 mod commands;
 mod config;
 #[cfg(test)]
-mod dashboards;
+mod dashboards_tests;
 mod exit;
 mod logging;
 mod near;

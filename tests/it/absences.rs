@@ -26,6 +26,8 @@ const ABSENCES: &[Absence] = &[
             "src/commands/",
             "src/config/",
             "src/node/",
+            // what its own process uses, from the kernel's line of it
+            "src/pages/own.rs",
             "src/privileges.rs",
             "src/roles.rs",
             "src/serve/",
