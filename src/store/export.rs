@@ -64,6 +64,8 @@ impl ExportFolder {
         }
         disk::create_dir_all(&dir).map_err(|source| StoreError::io("create", &dir, source))?;
         let temporary = dir.join(format!(".{}.tmp", self.name));
+        // what stands there may be a link to elsewhere
+        disk::remove_file(&temporary).ok();
         let file = File::create(&temporary)
             .map_err(|source| StoreError::io("create", &temporary, source))?;
         Ok(ExportFile {

@@ -178,7 +178,7 @@ const WALLS: &[Wall] = &[
     wall("toml", &["glasshouse"], &[]),
     wall("xshell", &["xtask"], &[]),
     // minutes to build and tens of megabytes: neither a collector's author nor the resident processes have it
-    wall("polars", &["analytics"], &[]),
+    wall("polars", &["analytics"], &["analyze"]),
 ];
 
 const fn wall(

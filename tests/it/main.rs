@@ -17,6 +17,8 @@ mod diode;
 #[cfg(test)]
 mod eight_steps;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod floors;
 #[cfg(test)]
 mod hanging;

@@ -17,6 +17,21 @@ pub(crate) fn fastmcp() -> Option<Command> {
     present(there, "fastmcp", || command(&python, "fastmcp_client.py"))
 }
 
+/// The reader of exports by libraries of others.
+pub(crate) fn read_export() -> Option<Command> {
+    let python = folder().join(".venv/bin/python");
+    let packages = ["duckdb", "pandas", "pyarrow"];
+    let import = format!("import {}", packages.join(", "));
+    let there = Command::new(&python)
+        .args(["-c", &import])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    present(there, &packages.join(", "), || {
+        command(&python, "read_export.py")
+    })
+}
+
 pub(crate) fn sdk() -> Option<Command> {
     let there = folder()
         .join("node_modules/@modelcontextprotocol/sdk/package.json")

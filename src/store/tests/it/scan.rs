@@ -160,7 +160,8 @@ fn each_sample_comes_once_in_the_order_of_arrival_whatever_was_sealed_and_merged
     // Merged, sealed and open, or the test shows less than it says.
     let segments = names(dir.path(), ".seg");
     let raw = segments.iter().filter(|name| name.starts_with("raw"));
-    let (merged, sealed): (Vec<_>, Vec<_>) = raw.partition(|name| name[4..16] != name[17..29]);
+    let (merged, sealed): (Vec<_>, Vec<_>) =
+        raw.partition(|name| name.get(4..16) != name.get(17..29));
     assert!(!merged.is_empty() && !sealed.is_empty(), "{segments:?}");
     let reader = StoreReader::open(dir.path());
     let days = reader.days(EVERYTHING).unwrap();
