@@ -346,6 +346,15 @@ impl Registry {
     }
 }
 
+#[cfg(test)]
+impl Registry {
+    /// What it holds: slots, hashes, and names in all runs.
+    pub(crate) fn sizes(&self) -> [usize; 3] {
+        let names = self.runs.iter().map(|(_, names)| names.len()).sum();
+        [self.slots.len(), self.by_hash.len(), names]
+    }
+}
+
 fn is_namesake(one: &SeriesInfo, other: &SeriesInfo) -> bool {
     one.metric == other.metric && one.labels == other.labels && one.collector == other.collector
 }

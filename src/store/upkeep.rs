@@ -326,3 +326,7 @@ const fn sealed_name(sequence: u64) -> SegmentName {
         last: sequence,
     }
 }
+
+#[cfg(test)]
+#[path = "churn_tests.rs"]
+mod churn_tests;

@@ -112,6 +112,17 @@ struct State {
 
 thread_local! {
     static STATE: RefCell<State> = RefCell::default();
+    static WATCH: RefCell<Option<Box<dyn FnMut()>>> = RefCell::default();
+}
+
+/// From now on this is called before each operation of this thread, which is after the one before.
+pub fn watch(watch: impl FnMut() + 'static) {
+    WATCH.with_borrow_mut(|known| *known = Some(Box::new(watch)));
+}
+
+/// Nothing is called any more.
+pub fn unwatch() {
+    WATCH.with_borrow_mut(|known| *known = None);
 }
 
 /// From now on operations of this thread fail by the plan, until another one is made or [`clear`] is called.
@@ -178,6 +189,11 @@ impl Named {
 
     fn meet(&self, operation: Operation) -> Option<Fault> {
         let name = self.0.to_string_lossy();
+        WATCH.with_borrow_mut(|watch| {
+            if let Some(watch) = watch {
+                watch();
+            }
+        });
         STATE.with_borrow_mut(|state| state.meet(operation, &name))
     }
 
