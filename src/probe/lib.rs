@@ -55,6 +55,7 @@ mod stop;
 mod supervisor;
 #[cfg(test)]
 mod testing;
+mod used;
 mod workers;
 
 pub use link::Output;

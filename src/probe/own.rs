@@ -4,18 +4,15 @@ use std::time::Duration;
 
 use glasshouse_core::collector::SampleWriter;
 use glasshouse_core::metric::{Audience, LabelDefinition, MetricDefinition, MetricKind, ValueType};
-use glasshouse_core::process::{self, ProcessUse};
+use glasshouse_core::process;
 use glasshouse_core::sample::Value;
 use glasshouse_core::worker::Worker;
-
-use rustix::fs::{Mode, OFlags, open};
-use rustix::io::read;
-use rustix::param::page_size;
 
 use crate::board::{Place, Slot};
 use crate::queue::QueueCounts;
 use crate::relay::WorkerCounts;
 use crate::settings::Tempo;
+use crate::used::uses;
 
 /// The name under which the probe reports itself.
 pub const OWN_COLLECTOR: &str = "glasshouse";
@@ -184,33 +181,6 @@ pub(crate) fn write_own(
         }
     }
     out.sample(log_dropped, &[], Value::U64(log));
-}
-
-/// What the probe and the workers that it started use, where the kernel says so.
-fn uses(workers: &[(Worker, WorkerCounts)]) -> impl Iterator<Item = (&'static str, ProcessUse)> {
-    let children = workers.iter().filter_map(|(worker, counts)| {
-        let role = match worker {
-            Worker::Gpu => "probe gpu",
-            Worker::Ipmi => "probe ipmi",
-            // others start them
-            Worker::Bmc | Worker::Privileged => return None,
-        };
-        Some((role, used(&format!("/proc/{}/stat", counts.process?))?))
-    });
-    let own = used("/proc/self/stat").map(|own| ("probe", own));
-    own.into_iter().chain(children)
-}
-
-/// Longer than the kernel's longest line there.
-const STAT_BYTES: usize = 2048;
-
-fn used(stat: &str) -> Option<ProcessUse> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let file = open(stat, flags, Mode::empty()).ok()?;
-    let mut bytes = [0; STAT_BYTES];
-    let length = read(&file, &mut bytes).ok()?;
-    let text = String::from_utf8_lossy(bytes.get(..length)?);
-    ProcessUse::parse(&text, u64::try_from(page_size()).ok()?)
 }
 
 fn seconds(span: Duration) -> Value {
