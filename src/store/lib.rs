@@ -27,9 +27,10 @@
 //! * 2, a definition: varint run of the probe, varint its number there, varint its reference in this head, then text
 //!   metric, text unit, byte kind, byte audience, text help, text collector, varint interval in ns, varint states (each
 //!   a text), varint labels (each two texts);
-//! * 3, a batch: text collector, `i64` wall and `u64` boot time in ns, then to the end of the payload for each sample:
-//!   zigzag reference (difference to the one before), byte tag, value. The tag's low two bits say what the value is (0
-//!   none, 1 varint whole number, 2 `f64`, 3 varint state), the others are the code of the quality;
+//! * 3, a batch: text collector, `i64` wall time (whole milliseconds) and `u64` boot time in ns, then to the end of the
+//!   payload for each sample: zigzag reference (difference to the one before), byte tag, value. The tag's low two bits
+//!   say what the value is (0 none, 1 varint whole number, 2 `f64`, 3 varint state), the others are the code of the
+//!   quality;
 //! * 4, many definitions: what stands behind the kind of each, one after the other, packed with zstd.
 //!
 //! A text is a varint length and UTF-8. Every head begins with the definitions of the last two runs, so it can be read

@@ -5,7 +5,7 @@ use std::path::Path;
 use glasshouse_core::failure::FailureReason;
 use glasshouse_core::reader::SeriesInfo;
 use glasshouse_core::sample::{Quality, Value};
-use glasshouse_core::time::{BootTime, Moment};
+use glasshouse_core::time::{BootTime, Moment, Timestamp};
 
 use crate::bytes::wide;
 use crate::definitions::put_define;
@@ -39,7 +39,8 @@ pub struct SeriesRef {
 pub struct Batch<'a> {
     /// The collector, the same that the series were defined with.
     pub collector: &'a str,
-    /// When it read.
+    /// When it read. The store keeps whole milliseconds of it, rounded down: a run takes longer than that, and what is
+    /// finer is noise that would take more room than most of what was read.
     pub at: Moment,
     /// What it read. A value that is not finite, or whose quality says that it is absent, is kept as absent.
     pub samples: &'a [(SeriesRef, Option<Value>, Quality)],
@@ -232,16 +233,27 @@ impl Store {
             }
             self.rotate()?;
         }
+        let at = whole_millis(batch.at);
         let samples = batch.samples.iter().map(|(series, value, quality)| {
             let (value, quality) = vouched(*value, *quality);
             (series.number, value, quality)
         });
-        let put = put_batch(&mut self.head.buffer, batch.collector, batch.at, samples);
+        let put = put_batch(&mut self.head.buffer, batch.collector, at, samples);
         put.map_err(|size| too_large("a batch", size))?;
         self.commit()?;
         self.head.batches += 1;
-        self.head.opened = self.head.opened.or(Some(batch.at));
+        self.head.opened = self.head.opened.or(Some(at));
         Ok(())
+    }
+}
+
+/// The last whole millisecond of wall time, and boot time moved by as much, so that their distance stays the same.
+fn whole_millis(at: Moment) -> Moment {
+    const MILLISECOND: i64 = 1_000_000;
+    let rest = at.wall.nanos().rem_euclid(MILLISECOND);
+    Moment {
+        wall: Timestamp::from_nanos(at.wall.nanos().saturating_sub(rest)),
+        boot: BootTime::from_nanos(at.boot.nanos().saturating_sub(rest.unsigned_abs())),
     }
 }
 
@@ -260,5 +272,34 @@ const fn too_large(what: &'static str, size: usize) -> StoreError {
         what,
         size,
         most: frame::MOST_PAYLOAD,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_keeps_its_milliseconds_and_the_distance_of_its_clocks() {
+        for (wall, boot, kept) in [
+            (
+                1_700_000_000_123_456_789,
+                5_000_999_999,
+                (1_700_000_000_123_000_000, 5_000_543_210),
+            ),
+            (
+                1_700_000_000_123_000_000,
+                5_000_000_001,
+                (1_700_000_000_123_000_000, 5_000_000_001),
+            ),
+            (-1, 10_000_000, (-1_000_000, 9_000_001)),
+            (999_999, 5, (0, 0)),
+        ] {
+            let at = whole_millis(Moment {
+                wall: Timestamp::from_nanos(wall),
+                boot: BootTime::from_nanos(boot),
+            });
+            assert_eq!((at.wall.nanos(), at.boot.nanos()), kept);
+        }
     }
 }
