@@ -113,8 +113,9 @@ impl Tail {
             Some(Source::Sealed(sealed)) => Some(sealed.name()),
             _ => None,
         };
-        self.watch
-            .look(&self.dir, &listing, self.cursor.head, reading)
+        let from = self.cursor.head;
+        self.watch.look(&self.dir, &listing, from, reading)?;
+        Ok(self.watch.tell())
     }
 
     /// Reads until the piece is full, `false`, or there is nothing more, `true`.
@@ -168,6 +169,8 @@ impl Tail {
             if is_of_another(&listing, &self.cursor) {
                 self.cursor = TailCursor::default();
             }
+            let from = self.cursor.head;
+            self.watch.look(&self.dir, &listing, from, None)?;
             match self.open_next(&listing) {
                 Err(error) if error.is_missing() => outcome = Err(error),
                 opened => return opened,

@@ -28,6 +28,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// Words by which receivers say why they refuse samples with 400: Prometheus, Mimir (`err-mimir-…`), Thanos, VictoriaMetrics.
 const WORDS: &[(&str, Dropped)] = &[
+    // "out of bounds" too, at the other end
+    ("future", Dropped::Refused),
     ("out of order", Dropped::OutOfOrder),
     ("out-of-order", Dropped::OutOfOrder),
     ("out of bounds", Dropped::TooOld),
@@ -94,6 +96,7 @@ mod tests {
             (302, "", "Redirected"),
             (400, "out of order sample", "OutOfOrder true"),
             (400, "out of bounds", "TooOld true"),
+            (400, "out of bounds: too far in the future", "Refused true"),
             (400, "Duplicate sample for timestamp", "Duplicate true"),
             (400, "what?\nout of order", "Refused true"),
             (401, "", "Denied false"),

@@ -69,6 +69,23 @@ impl Piece {
         request.finish()
     }
 
+    /// The oldest time in it.
+    pub(super) fn oldest(&self) -> Option<i64> {
+        self.0.iter().map(|point| point.millis).min()
+    }
+
+    /// Without its so many oldest times, and how many values that leaves out.
+    pub(super) fn without_oldest(mut self, times: usize) -> (Self, usize) {
+        let all: BTreeSet<i64> = self.0.iter().map(|point| point.millis).collect();
+        let before = self.len();
+        match all.iter().nth(times) {
+            Some(first) => self.0.retain(|point| point.millis >= *first),
+            None => self.0.clear(),
+        }
+        let left_out = before - self.len();
+        (self, left_out)
+    }
+
     /// Two halves, the first of which is to be sent first; `None` where there is nothing to divide.
     ///
     /// What a receiver refuses is mostly what it has newer samples of, and that is the older half of the times of all

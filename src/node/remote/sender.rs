@@ -14,7 +14,7 @@ use super::batch::{Piece, cut};
 use super::client::Post;
 use super::position::{Position, WRITTEN_EVERY};
 use super::settings::RemoteSettings;
-use super::table::Table;
+use super::table::{Point, Table};
 use super::totals::{Dropped, Totals};
 use crate::health::Health;
 
@@ -36,6 +36,9 @@ const ONE_MORE_EACH: Duration = Duration::from_secs(1);
 /// Divisions of one piece of the store; what is refused then is given up. After a request that was taken and not answered
 /// as many seconds can come again, beside new ones, and Prometheus refuses both together.
 const DIVISIONS_OF_A_PIECE: u32 = 128;
+
+/// A receiver that found something too old may take it after this time: somebody may have given it a longer window.
+const ASK_AGAIN: Duration = Duration::from_secs(600);
 
 /// What to do after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,8 @@ pub(super) struct Sender<P> {
     written: Option<BootTime>,
     looked: Option<BootTime>,
     divisions: Allowance,
+    /// The newest sample that was too old for the receiver, and when that was.
+    too_old: Option<(i64, BootTime)>,
     delivery: Delivery,
     reads: Health,
     writes: Health,
@@ -77,6 +82,8 @@ struct Work {
     failures: u32,
     /// How often it may still be divided.
     divisions: u32,
+    /// How often it was too old.
+    too_old: u32,
     behind: TailCursor,
     newest: Option<Timestamp>,
     /// When there was nothing more, if there was not.
@@ -122,6 +129,7 @@ impl<P: Post> Sender<P> {
                 left: DIVISIONS,
                 at: None,
             },
+            too_old: None,
             delivery: Delivery::default(),
             reads: Health::new("The store can be read for remote write"),
             writes: Health::new("The position of remote write can be written down"),
@@ -174,12 +182,14 @@ impl<P: Post> Sender<P> {
             self.totals.dropped(Dropped::Damaged, *blocks);
             warn!(file, blocks, "Damaged blocks of the store are not sent.");
         }
-        let points = self.table.take(&chunk);
+        let mut points = self.table.take(&chunk);
+        self.leave_out_old(&mut points, now.boot);
         let work = Work {
             pieces: cut(points, self.most, &self.table.lines),
             body: None,
             failures: 0,
             divisions: DIVISIONS_OF_A_PIECE,
+            too_old: 0,
             newest: newest(&chunk),
             last_at: chunk.is_last.then_some(now.boot),
             behind: chunk.cursor,
@@ -246,6 +256,10 @@ impl<P: Post> Sender<P> {
         text: &str,
         now: Moment,
     ) {
+        if why == Dropped::TooOld {
+            self.skip_old(work, piece, text, now.boot);
+            return;
+        }
         let samples = piece.len();
         if is_divisible && work.divisions > 0 && samples > 1 && self.divisions.take(now.boot) {
             work.divisions -= 1;
@@ -255,9 +269,41 @@ impl<P: Post> Sender<P> {
                 return;
             }
         }
-        self.totals
-            .dropped(why, u64::try_from(samples).unwrap_or(u64::MAX));
+        self.give_up(why, samples, text);
+    }
+
+    fn give_up(&mut self, why: Dropped, samples: usize, text: &str) {
+        let count = u64::try_from(samples).unwrap_or(u64::MAX);
+        self.totals.dropped(why, count);
         self.delivery.is_refused(samples, text);
+    }
+
+    /// Of a request with something too old in it the oldest is: it is given up, with more of what comes next each time. What
+    /// came first must be sent first, so the receiver cannot be asked for the middle. Of a day that is too old this costs
+    /// a dozen requests, and a minute or two of what would have been new enough.
+    fn skip_old(&mut self, work: &mut Work, piece: Piece, text: &str, now: BootTime) {
+        if let Some(oldest) = piece.oldest() {
+            let known = self.too_old.map_or(i64::MIN, |(known, _)| known);
+            self.too_old = Some((oldest.max(known), now));
+        }
+        let times = 1_usize << work.too_old.min(30);
+        work.too_old = work.too_old.saturating_add(1);
+        let (rest, left_out) = piece.without_oldest(times);
+        self.give_up(Dropped::TooOld, left_out, text);
+        if rest.len() > 0 {
+            work.pieces.push_front(rest);
+        }
+    }
+
+    /// Leaves out what the receiver would find too old: its bound only moves on, unless somebody moves it.
+    fn leave_out_old(&mut self, points: &mut Vec<Point>, now: BootTime) {
+        let known = self.too_old;
+        if let Some((oldest, _)) = known.filter(|(_, at)| !is_due(Some(*at), ASK_AGAIN, now)) {
+            let before = points.len();
+            points.retain(|point| point.millis > oldest);
+            let left_out = u64::try_from(before - points.len()).unwrap_or(u64::MAX);
+            self.totals.dropped(Dropped::TooOld, left_out);
+        }
     }
 
     /// A piece of the store was delivered, or given up.

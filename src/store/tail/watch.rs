@@ -35,17 +35,29 @@ pub struct Vanished {
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     waiting: BTreeMap<SegmentName, u64>,
+    /// What vanished and was not told yet.
+    vanished: Vec<Vanished>,
 }
 
 impl Watch {
+    /// What waits, and what vanished since this was asked the last time.
+    pub(super) fn tell(&mut self) -> Backlog {
+        let samples = self.waiting.values();
+        Backlog {
+            files: self.waiting.len(),
+            samples: samples.fold(0, |sum, one| sum.saturating_add(*one)),
+            vanished: std::mem::take(&mut self.vanished),
+        }
+    }
+
+    /// Takes note of a list of the folder. It has to be one from before the position went on past what is missing in it.
     pub(super) fn look(
         &mut self,
         dir: &Path,
         listing: &Listing,
         from: u64,
         reading: Option<SegmentName>,
-    ) -> Result<Backlog, StoreError> {
-        let mut backlog = Backlog::default();
+    ) -> Result<(), StoreError> {
         let mut waiting = BTreeMap::new();
         for name in raw(listing).filter(|name| name.last >= from) {
             let samples = match self.waiting.get(&name) {
@@ -64,18 +76,14 @@ impl Watch {
             let was_read = name.last < from || reading == Some(*name);
             if !is_kept && !was_read {
                 let aside = format!("{name}{DAMAGED}");
-                backlog.vanished.push(Vanished {
+                self.vanished.push(Vanished {
                     file: name.to_string(),
                     samples: *samples,
                     is_damaged: listing.damaged.contains(&aside),
                 });
             }
         }
-        backlog.files = waiting.len();
-        backlog.samples = waiting
-            .values()
-            .fold(0, |sum, one| sum.saturating_add(*one));
         self.waiting = waiting;
-        Ok(backlog)
+        Ok(())
     }
 }

@@ -51,6 +51,11 @@ const DEBIAN: &[DebianPackage] = &[
         why: "to read the metrics and parse the dashboards' queries",
     },
     DebianPackage {
+        package: "victoria-metrics",
+        provides: "victoria-metrics",
+        why: "to send samples on to",
+    },
+    DebianPackage {
         package: "python3-venv",
         provides: "python3",
         why: "for the Python client",

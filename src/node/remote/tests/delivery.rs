@@ -202,6 +202,49 @@ fn a_receiver_that_refuses_everything_is_not_asked_for_ever() {
 }
 
 #[test]
+fn what_is_too_old_for_the_receiver_is_counted_and_the_rest_arrives() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    world.run(60);
+    world
+        .receiver
+        .is_in_the_mood(|_| Some(Answer::of(503, None, "")));
+    world.run(3 * 3600);
+    // it hears from other nodes: what is older than an hour is too old
+    {
+        let mut state = world.receiver.state();
+        state.mood = Box::new(|_| None);
+        state.window = Some(3_600_000);
+        state.hears_of((START / 1_000_000_000 + world.now) * 1000);
+    }
+    let before = world.receiver.state().requests;
+    world.run(30);
+    world.settle();
+    let requests = world.receiver.state().requests - before;
+    // some 160 that are good, and a dozen for each file that is too old
+    assert!(requests < 800, "{requests}");
+    let arrived = world.arrived();
+    let new_enough = (START / 1_000_000_000 + 60 + 3 * 3600 - 3600) * 1000;
+    let (mut wanted, mut found) = (0, 0);
+    for (key, written) in &world.written {
+        let new = written.iter().filter(|(millis, _)| *millis >= new_enough);
+        for sample in new {
+            wanted += 1;
+            found += usize::from(arrived[key].contains(sample));
+        }
+    }
+    assert!(wanted - found < wanted / 20, "{found} of {wanted}");
+    let count = |all: &Arrived| all.values().map(Vec::len).sum::<usize>();
+    let missing = u64::try_from(count(&world.written) - count(&arrived)).unwrap();
+    let dropped = ["too_old", "out_of_order"].map(|why| world.totals.of("samples_dropped", why));
+    // ends of series are samples too
+    assert!(
+        dropped[0] >= missing && dropped[1] == 0,
+        "{missing} {dropped:?}"
+    );
+}
+
+#[test]
 fn what_retention_takes_first_is_counted() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::new(dir.path());

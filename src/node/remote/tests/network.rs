@@ -80,7 +80,7 @@ fn header(seen: &Seen, name: &str) -> Option<String> {
         .0
         .iter()
         .find(|line| line.to_lowercase().starts_with(&start));
-    found.map(|line| line[start.len()..].to_owned())
+    found.map(|line| line.split_at(start.len()).1.to_owned())
 }
 
 #[test]
@@ -333,7 +333,7 @@ mod tls {
         let url = serve(&server, &node);
         let good = RemoteSettings {
             ca: Some(server.ca.clone()),
-            certificate: Some((node.chain.clone(), node.key.clone())),
+            certificate: Some((node.chain.clone(), node.key)),
             ..remote(&url)
         };
         assert_eq!(Client::new(&good).post(b"x"), Answer::Taken);

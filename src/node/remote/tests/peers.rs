@@ -93,7 +93,8 @@ impl Peer {
             let values = values.map(|pair| {
                 let seconds = pair[0].as_f64().unwrap();
                 let value = pair[1].as_str().unwrap().parse().unwrap();
-                ((seconds * 1000.0).round() as i64, value)
+                let millis = format!("{:.0}", seconds * 1000.0);
+                (millis.parse().unwrap(), value)
             });
             found.insert(super::receiver::key(&labels), values.collect());
         }

@@ -20,10 +20,13 @@ pub(super) struct State {
     pub(super) arrived: Arrived,
     pub(super) families: Vec<String>,
     pub(super) requests: usize,
+    newest: i64,
     pub(super) largest: usize,
     pub(super) mood: Box<Mood>,
     /// Like Prometheus 2.42: one sample that is not newer than the series, and nothing of the request is taken.
     pub(super) is_strict: bool,
+    /// Nothing that is so many milliseconds older than the newest of all, as Prometheus has it.
+    pub(super) window: Option<i64>,
     /// It takes requests and does not say so.
     pub(super) is_mute: bool,
 }
@@ -43,9 +46,11 @@ impl Receiver {
             arrived: Arrived::new(),
             families: Vec::new(),
             requests: 0,
+            newest: 0,
             largest: 0,
             mood: Box::new(|_| None),
             is_strict: true,
+            window: None,
             is_mute: false,
         })))
     }
@@ -63,6 +68,11 @@ impl Receiver {
 }
 
 impl State {
+    /// Somebody else sent something of this time.
+    pub(super) fn hears_of(&mut self, millis: i64) {
+        self.newest = self.newest.max(millis);
+    }
+
     fn take(&mut self, request: Understood) -> Answer {
         if let Some(answer) = (self.mood)(&request) {
             return answer;
@@ -75,6 +85,16 @@ impl State {
         {
             return Answer::of(400, None, "out of order sample");
         }
+        let times = || request.series.iter().flat_map(|(_, samples)| samples);
+        let newest = self
+            .newest
+            .max(times().map(|(millis, _)| *millis).max().unwrap_or(0));
+        if let Some(window) = self.window
+            && times().any(|(millis, _)| *millis < self.newest - window)
+        {
+            return Answer::of(400, None, "out of bounds");
+        }
+        self.newest = newest;
         self.families.extend(request.families);
         for (labels, samples) in request.series {
             self.largest = self.largest.max(samples.len());
