@@ -54,6 +54,9 @@ const ITSELF: u8 = 2;
 /// The values of a row beside the last one.
 type Field = fn(&mut Row) -> &mut f64;
 
+/// What a row has of what its collector has more of.
+type Count = fn(&Row) -> i64;
+
 const FIELDS: [Field; 4] = [
     |row| &mut row.max,
     |row| &mut row.min,
@@ -109,7 +112,7 @@ impl Rolled {
         let base = self.put_presence(collector, &mut out)?;
         let mut there = 0;
         let mut body = Vec::new();
-        let columns: [(u8, fn(&Row) -> i64); 3] = [
+        let columns: [(u8, Count); 3] = [
             (MISSING, |row| row.count.cast_signed()),
             (LAG, |row| row.last_at),
             (SHORT, |row| row.span.cast_signed()),
