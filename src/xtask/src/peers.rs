@@ -31,6 +31,17 @@ pub(crate) fn install(shell: &Shell) -> anyhow::Result<Vec<String>> {
     Ok(missing)
 }
 
+/// Installs those of Debian's packages that a bench wants and that are missing; returns what could not be had, with the way
+/// to get it.
+pub(crate) fn install_some(shell: &Shell, packages: &[&str]) -> Vec<String> {
+    let _quiet = NoServices::during_installs(shell);
+    DEBIAN
+        .iter()
+        .filter(|known| packages.contains(&known.package))
+        .filter_map(|package| install_debian(shell, package).err())
+        .collect()
+}
+
 /// A program and the Debian package that has it.
 struct DebianPackage {
     package: &'static str,

@@ -1,6 +1,10 @@
 //! Our store beside Prometheus and VictoriaMetrics: the same samples to all three, on one machine in one run.
 //!
 //! `docs/benchmarks.md` says what is measured and what it holds.
+#![expect(
+    clippy::print_stderr,
+    reason = "how far it is stands beside the report, which may be JSON"
+)]
 
 mod data;
 mod feed;
@@ -23,18 +27,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use clap::Args;
 
 use self::data::Recording;
 use self::feed::Feed;
 use self::ours::Ours;
 use self::peers::{Peer, Prometheus, Victoria};
-use self::questions::{Kind, Timing};
-use self::remote_write::Requests;
+use self::questions::Kind;
 use self::repeated::Repeated;
 use self::subject::{Measured, Subject};
-use self::watch::{Watch, peak_kib};
 use crate::project;
 
 /// The metric that all series of the days are, for the peers.
@@ -54,7 +56,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u32).range(2..=60))]
     days: u32,
     /// From one sample of the days to the next, in seconds
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=300))]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=300))]
     step: u32,
     /// A smoke test: a tenth of the recording, two days at a minute
     #[arg(long, conflicts_with_all = ["days", "step"])]
@@ -91,15 +93,16 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     if options.keep {
         eprintln!("what is written stays in `{}`", folder.keep().display());
     }
+    let wanted: [&dyn Peer; 2] = [&Prometheus, &Victoria];
+    let packages = wanted.map(Peer::program);
+    for missing in crate::peers::install_some(&shell, &packages) {
+        eprintln!("not installed: {missing}");
+    }
     let mut all = vec![measure_ours(&ours, feeds, &place)?];
-    for peer in [&Prometheus as &dyn Peer, &Victoria] {
+    for peer in wanted {
         match peers::version(peer) {
             Some(version) => all.push(measure_peer(peer, &version, feeds, &place)?),
-            None => eprintln!(
-                "skipped: {} is not installed (apt-get install {})",
-                peer.title(),
-                peer.program()
-            ),
+            None => eprintln!("skipped: {} is not installed", peer.title()),
         }
     }
     let (ours, peers) = all.split_first().context("nothing was measured")?;
@@ -220,7 +223,7 @@ fn measure_peer(
         eprintln!("{} takes the {name}", peer.title());
         let folder = folder.join(format!("{}-{name}", peer.program()));
         std::fs::create_dir(&folder)?;
-        write_and_ask(peer, &feed, kinds, &folder)
+        peers::measure(peer, &feed, kinds, &folder)
             .with_context(|| format!("{} with the {name}", peer.title()))
     };
     Ok(Subject {
@@ -229,76 +232,4 @@ fn measure_peer(
         recording: measure("recording", recording, Kind::OF_RECORDING)?,
         days: measure("days", days, Kind::OF_DAYS)?,
     })
-}
-
-/// Writes, seals, starts it anew for each question, so that it begins with no cache.
-fn write_and_ask(
-    peer: &dyn Peer,
-    feed: &Feed<'_>,
-    kinds: &[Kind],
-    folder: &Path,
-) -> anyhow::Result<Measured> {
-    let (server, mut client) = peer.start(folder)?;
-    let mut watch = Watch::begin(server.process())?;
-    watch.wait_until_quiet()?;
-    let mut watch = Watch::begin(server.process())?;
-    let mut requests = Requests::new(feed.series(), feed.metric_key());
-    let mut samples = 0;
-    let mut send = |requests: &mut Requests| {
-        let body = requests.take();
-        let answer = client.post(peers::WRITE, peers::WRITE_HEADERS, &body)?;
-        answer.good().context("it refused samples").map(drop)
-    };
-    feed.each(|millis, points| {
-        samples += u64::try_from(points.len())?;
-        requests.add(millis, points);
-        watch.look()?;
-        if requests.instants() >= feed.instants_a_request() {
-            send(&mut requests)?;
-        }
-        Ok(())
-    })?;
-    if requests.instants() > 0 {
-        send(&mut requests)?;
-    }
-    watch.wait_until_quiet()?;
-    let mut measured = Measured {
-        samples,
-        ingest: watch.cost()?,
-        ..Measured::default()
-    };
-    let mut watch = Watch::begin(server.process())?;
-    peer.seal(&mut client)?;
-    watch.wait_until_quiet()?;
-    measured.seal = watch.cost()?;
-    measured.sizes = peer.sizes(folder)?;
-    let kept = peer.kept(&mut client, folder)?;
-    ensure!(kept == samples, "of {samples} samples it kept {kept}");
-    drop(client);
-    server.end()?;
-    for kind in kinds {
-        ask(peer, *kind, feed, folder, &mut measured)?;
-    }
-    Ok(measured)
-}
-
-fn ask(
-    peer: &dyn Peer,
-    kind: Kind,
-    feed: &Feed<'_>,
-    folder: &Path,
-    measured: &mut Measured,
-) -> anyhow::Result<()> {
-    let (server, mut client) = peer.start(folder)?;
-    Watch::begin(server.process())?.wait_until_quiet()?;
-    let timing = Timing::of(|round| {
-        let question = kind.question(feed.series(), feed.span(), round);
-        let question = question.context("nothing to ask of")?;
-        peers::ask(&mut client, &question, feed.metric_key())
-    })?;
-    let peak = peak_kib(server.process())?;
-    measured.answering_kib = measured.answering_kib.max(peak);
-    measured.timings.push((kind, timing));
-    drop(client);
-    server.end()
 }

@@ -1,5 +1,6 @@
 //! The servers to compare with. Both take Prometheus' remote write and answer PromQL.
 
+mod measure;
 mod prometheus;
 mod victoria;
 
@@ -13,18 +14,9 @@ use super::questions::{Answered, MOST_RANKED, Question, list};
 use super::server::Server;
 use super::subject::Sizes;
 
+pub(crate) use measure::measure;
 pub(crate) use prometheus::Prometheus;
 pub(crate) use victoria::Victoria;
-
-/// Where both take samples.
-pub(crate) const WRITE: &str = "/api/v1/write";
-
-/// The headers that the protocol asks for.
-pub(crate) const WRITE_HEADERS: &[(&str, &str)] = &[
-    ("content-type", "application/x-protobuf"),
-    ("content-encoding", "snappy"),
-    ("x-prometheus-remote-write-version", "0.1.0"),
-];
 
 /// A server to compare with.
 pub(crate) trait Peer {
@@ -81,11 +73,7 @@ fn debian_version(package: &str) -> String {
 }
 
 /// Asks in PromQL; series are told apart by `metric_key`.
-pub(crate) fn ask(
-    client: &mut Client,
-    question: &Question<'_>,
-    metric_key: &str,
-) -> anyhow::Result<Answered> {
+fn ask(client: &mut Client, question: &Question<'_>, metric_key: &str) -> anyhow::Result<Answered> {
     let answer = client.get(&path(question, metric_key))?.good()?;
     Ok(Answered {
         body: answer.body,
