@@ -63,8 +63,10 @@ pub(crate) struct View {
     world: FaceWorld,
     permit: Permit,
     rows_left: Cell<u64>,
-    /// Something that was asked for could not be read, and nobody has said so yet.
-    untold_damage: Cell<bool>,
+    /// Something that was asked for could not be read.
+    met_damage: Cell<bool>,
+    /// The tool has asked what is damaged, and says it.
+    tells_damage: Cell<bool>,
 }
 
 impl View {
@@ -74,7 +76,8 @@ impl View {
             world,
             permit,
             rows_left,
-            untold_damage: Cell::new(false),
+            met_damage: Cell::new(false),
+            tells_damage: Cell::new(false),
         }
     }
 
@@ -90,7 +93,7 @@ impl View {
 
     /// Whether something that was asked for may be missing because it is damaged, and the answer does not say so yet.
     pub(crate) const fn has_untold_damage(&self) -> bool {
-        self.untold_damage.get()
+        self.met_damage.get() && !self.tells_damage.get()
     }
 
     /// The series that match. Names and labels are not rows: nothing is counted.
@@ -165,7 +168,7 @@ impl View {
         }
         let damaged = self.world.samples.damaged()?.len();
         if damaged > 0 {
-            self.untold_damage.set(false);
+            self.tells_damage.set(true);
         }
         Ok(damaged)
     }
@@ -287,7 +290,7 @@ impl View {
     }
 
     fn note(&self, damaged: bool) {
-        self.untold_damage.set(self.untold_damage.get() || damaged);
+        self.met_damage.set(self.met_damage.get() || damaged);
     }
 
     fn take(&self, rows: usize) {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use glasshouse_core::access::SCOPES;
+use glasshouse_core::metric::MetricKind;
+use glasshouse_core::reader::Truncation;
 use serde_json::{Value, json};
 
 use super::*;
@@ -15,7 +17,11 @@ const HEALTH: &str = "node-health/telemetry:read+inventory:read";
 const CAPACITY: &str = "capacity-review/telemetry:read+inventory:read";
 
 fn ask(fake: &Arc<Fake>, tool: &str, arguments: &Value) -> Called {
-    let gate = Gate::new(fake.world());
+    ask_at(&Gate::new(fake.world()), tool, arguments)
+}
+
+/// Cursors are good at the gate that gave them.
+fn ask_at(gate: &Gate, tool: &str, arguments: &Value) -> Called {
     let who = if tool == "query_series" {
         CAPACITY
     } else {
@@ -217,7 +223,7 @@ fn every_answer_stays_within_its_tokens_and_says_what_it_cut() {
         crate::fakes::one(
             "hw.temperature",
             "Cel",
-            glasshouse_core::metric::MetricKind::Gauge,
+            MetricKind::Gauge,
             &[("hw.id", &name), ("hw.sensor_location", "温度 \u{1f525}")],
             |t| (t * 0.37).sin() * 40.0,
         )
@@ -411,6 +417,88 @@ fn damage_to_the_store_is_told_without_paths() {
     let health = answer(&fake, "telemetry_health", &json!({}));
     assert!(health.text.contains(note), "{}", health.text);
     assert!(!health.text.contains("/var/lib"), "{}", health.text);
+}
+
+#[test]
+fn every_answer_says_where_damage_may_hide_something_once() {
+    let fake = Fake::new();
+    let note = "Something in the store is damaged";
+    let asked = [
+        ("query_series", json!({"metric": "hw.temperature"})),
+        ("node_snapshot", json!({})),
+        ("telemetry_health", json!({})),
+    ];
+    for (tool, arguments) in &asked {
+        let whole = answer(&fake, tool, arguments);
+        assert!(!whole.text.contains("damaged"), "{tool}: {}", whole.text);
+    }
+    *fake.damaged.lock().unwrap() = vec!["raw-000000000001-000000000001.seg".to_owned()];
+    for (tool, arguments) in &asked {
+        let told = answer(&fake, tool, arguments);
+        assert_eq!(
+            told.text.matches("damaged").count(),
+            1,
+            "{tool}: {}",
+            told.text
+        );
+        assert!(
+            told.text.contains(note) || *tool == "telemetry_health",
+            "{}",
+            told.text
+        );
+    }
+}
+
+#[test]
+fn a_series_says_every_reason_why_it_is_not_whole() {
+    let fake = Fake::new();
+    let arguments = json!({"metric": "hw.temperature", "aggregation": "p95"});
+    let whole = answer(&fake, "query_series", &arguments);
+    *fake.caveats.lock().unwrap() =
+        vec![Truncation::Bytes, Truncation::Samples, Truncation::Rollups];
+    let told = answer(&fake, "query_series", &arguments);
+    for part in ["was not read", "too many samples", "only rollups are left"] {
+        assert!(told.text.contains(part), "{}", told.text);
+        assert!(!whole.text.contains(part), "{}", whole.text);
+    }
+}
+
+#[test]
+fn later_pages_of_series_are_one_question_each_and_make_up_the_whole() {
+    let fake = Fake::new();
+    fake.series.lock().unwrap().clear();
+    for n in 0..120_u32 {
+        let name = format!("sensor{n:03}");
+        let labels = [("hw.id", &*name)];
+        let series = crate::fakes::one("hw.temperature", "Cel", MetricKind::Gauge, &labels, |_| {
+            f64::from(n)
+        });
+        fake.series.lock().unwrap().push(series);
+    }
+    let mut arguments = json!({"metric": "hw.temperature", "step": "30m", "max_tokens": 1000});
+    let gate = Gate::new(fake.world());
+    let mut seen = Vec::new();
+    for _ in 0..40 {
+        fake.events.lock().unwrap().clear();
+        let Called::Answered(page) = ask_at(&gate, "query_series", &arguments) else {
+            panic!("{arguments}");
+        };
+        let events = fake.events.lock().unwrap();
+        let questions = events.iter().filter(|event| *event == "read range").count();
+        assert_eq!(questions, 1, "{events:?}");
+        let names = page.text.lines().filter_map(|line| line.split(',').next());
+        seen.extend(
+            names
+                .filter(|name| name.starts_with("sensor"))
+                .map(str::to_owned),
+        );
+        let Some(cursor) = page.structured.get("cursor") else {
+            break;
+        };
+        arguments["cursor"] = cursor.clone();
+    }
+    let expected: Vec<String> = (0..120).map(|n| format!("sensor{n:03}")).collect();
+    assert_eq!(seen, expected);
 }
 
 #[test]
