@@ -245,6 +245,7 @@ impl Report {
                 "end": row.memory.last_mib(),
                 "most": row.memory.most_mib(),
                 "slope_kib_a_minute": row.memory.slope_kib_a_minute(),
+                "seconds_and_kib": row.memory.looks(),
             },
             "threads": row.threads,
             "wakes_a_second": row.wakes_a_second,

@@ -134,6 +134,11 @@ impl Memory {
         Self(sum)
     }
 
+    /// When it was looked at, in seconds, and the KiB that there were.
+    pub(super) fn looks(&self) -> &[(f64, f64)] {
+        &self.0
+    }
+
     pub(super) fn first_mib(&self) -> f64 {
         self.0.first().map_or(0.0, |(_, kib)| kib / 1024.0)
     }
