@@ -131,6 +131,7 @@ pub(crate) fn steps(
     (0..count).map(|n| cells.get(&n).map(value)).collect()
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "places in a short list")]
 fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let rank = share * (values.len() - 1) as f64;

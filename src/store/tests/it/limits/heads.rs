@@ -53,8 +53,8 @@ fn a_head_that_cannot_be_sealed_holds_up_no_other_and_loses_nothing() {
     assert!(merges.len() >= 4, "{merges:?}");
     // None of them may be taken for what holds that head.
     for name in &merges {
-        let (first, last): (u64, u64) =
-            (name[4..16].parse().unwrap(), name[17..29].parse().unwrap());
+        let number = |range: std::ops::Range<usize>| name.get(range).unwrap().parse().unwrap();
+        let (first, last): (u64, u64) = (number(4..16), number(17..29));
         assert!(!(first..=last).contains(&3), "{name}");
     }
     fs::remove_dir(&blocked).unwrap();
