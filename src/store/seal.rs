@@ -1,6 +1,6 @@
 //! Seals a head: reads it once more and writes its samples as columns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,11 +42,13 @@ pub(crate) fn seal(dir: &Path, sequence: u64, room: &Room) -> Result<Sealed, Sto
         last: sequence,
     };
     let mut writer = SegmentWriter::create(dir, name, room)?;
-    for (name, collector) in columns.collectors {
+    for (name, mut collector) in columns.collectors {
         write_collector(&mut writer, &name, &collector.times)?;
-        for (_, (info, mut column)) in collector.series {
-            column.pad(collector.times.len());
-            write_series(&mut writer, &info, &column, &collector.times)?;
+        for place in collector.series.values() {
+            if let Some((info, column)) = collector.columns.get_mut(*place) {
+                column.pad(collector.times.len());
+                write_series(&mut writer, info, column, &collector.times)?;
+            }
         }
     }
     Ok(Sealed {
@@ -110,9 +112,11 @@ struct HeadColumns {
 #[derive(Debug, Default)]
 struct CollectorColumns {
     times: Times,
-    series: BTreeMap<(String, Labels), (Arc<SeriesInfo>, Column)>,
-    /// The series that references stand for here, so that keys are compared once and not for every sample.
-    keys: BTreeMap<u32, (String, Labels)>,
+    /// Places in the list of columns. Sorted, as series stand in segments.
+    series: BTreeMap<(String, Labels), usize>,
+    columns: Vec<(Arc<SeriesInfo>, Column)>,
+    /// The place of the column that a reference stands for, so that keys are compared once and not for every sample.
+    places: HashMap<u32, usize>,
 }
 
 impl HeadColumns {
@@ -177,20 +181,21 @@ impl CollectorColumns {
         reference: u32,
         definitions: &[Option<Arc<SeriesInfo>>],
     ) -> Option<&mut Column> {
-        if !self.keys.contains_key(&reference) {
-            let info = definitions
-                .get(usize::try_from(reference).ok()?)?
-                .as_ref()?;
-            let key = (info.metric.clone(), info.labels.clone());
-            let entry = self.series.entry(key.clone());
-            // The newest definition describes the series.
-            entry
-                .and_modify(|(known, _)| *known = Arc::clone(info))
-                .or_insert_with(|| (Arc::clone(info), Column::default()));
-            self.keys.insert(reference, key);
+        if let Some(place) = self.places.get(&reference) {
+            return self.columns.get_mut(*place).map(|(_, column)| column);
         }
-        let key = self.keys.get(&reference)?;
-        self.series.get_mut(key).map(|(_, column)| column)
+        let info = definitions
+            .get(usize::try_from(reference).ok()?)?
+            .as_ref()?;
+        let key = (info.metric.clone(), info.labels.clone());
+        let place = *self.series.entry(key).or_insert(self.columns.len());
+        self.places.insert(reference, place);
+        match self.columns.get_mut(place) {
+            // The newest definition describes the series.
+            Some((known, _)) => *known = Arc::clone(info),
+            None => self.columns.push((Arc::clone(info), Column::default())),
+        }
+        self.columns.get_mut(place).map(|(_, column)| column)
     }
 }
 
