@@ -60,6 +60,9 @@
 //! in [`Recovery`] and in [`Maintenance`]. A file of another version is no damage: the writer does not start beside it
 //! ([`StoreError::OtherVersion`]).
 //!
+//! What the disk does not give back when it is asked three times is like what is damaged. What it refuses to take is an error
+//! that names the file; whatever was acknowledged before is there, nothing is there twice, and the next try may succeed.
+//!
 //! # Beside the samples
 //!
 //! The state folder has more that the node writes and others read: [`inventory`], what the node is; [`findings`], what is

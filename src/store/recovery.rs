@@ -2,6 +2,8 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use crate::catalog::Catalog;
 use crate::definitions::Definition;
@@ -53,13 +55,28 @@ pub(crate) struct Found {
     pub(crate) recovery: Recovery,
 }
 
+/// The writer before may be ending at this moment, or a program that it has just started may not have let go yet: a lock
+/// that is held for longer than a fifth of a second belongs to a writer.
+const LOCK_TRIES: u32 = 20;
+
+/// Between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 /// Makes sure that nobody else writes. The lock ends with the file, also when the process is killed.
 pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
     disk::create_dir_all(dir).map_err(|source| StoreError::io("create", dir, source))?;
     let path = dir.join("lock");
     let file =
         File::open_or_create(&path).map_err(|source| StoreError::io("open", &path, source))?;
-    match file.lock() {
+    let mut locked = file.lock();
+    for _ in 1..LOCK_TRIES {
+        match &locked {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(LOCK_PAUSE),
+            _ => break,
+        }
+        locked = file.lock();
+    }
+    match locked {
         Ok(()) => Ok(file),
         Err(error) if error.kind() == ErrorKind::WouldBlock => Err(StoreError::Busy {
             path: dir.to_owned(),

@@ -264,10 +264,9 @@ fn a_start_sets_damaged_segments_aside_and_removes_leftovers() {
         [head, "raw-000000000010-000000000010.seg.tmp".to_owned()]
     );
     assert_eq!(batches(dir.path()), [1]);
-    assert_eq!(
-        stat(dir.path()).unwrap().damaged,
-        ["raw-000000000009-000000000009.seg.damaged"]
-    );
+    let aside = "raw-000000000009-000000000009.seg.damaged".to_owned();
+    let length = b"no segment".len() as u64;
+    assert_eq!(stat(dir.path()).unwrap().set_aside, [(aside, length)]);
     assert!(dir.path().join("notes.txt").exists() && dir.path().join(sealed).exists());
     assert!(matches!(
         Store::open(dir.path(), quick()),

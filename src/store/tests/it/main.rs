@@ -11,6 +11,8 @@ mod damage;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod model;

@@ -145,7 +145,8 @@ fn entries_and_events_go_on_without_what_cannot_be_read() {
     let (mut writer, _) = FindingWriter::open(dir.path(), node).unwrap();
     let event = super::life::event(1, None);
     let change = (glasshouse_store::findings::Change::Opened, event);
-    writer.append(&[change.clone()], at.wall).unwrap();
+    let changes = std::slice::from_ref(&change);
+    writer.append(changes, at.wall).unwrap();
     drop(writer);
     unreadable("20231114-0000.log");
     let (mut writer, found) = FindingWriter::open(dir.path(), node).unwrap();

@@ -324,7 +324,7 @@ impl Life {
         let least = self.taken.iter().filter(is_old).count();
         let most = least + usize::from(may_be_there.is_some_and(|batch| is_old(&&batch)));
         assert!(
-            (least..=most).contains(&(count as usize)),
+            (least as f64..=most as f64).contains(&count),
             "{count} of {least} at {n}"
         );
         let ones = ask(cut, to, STEP, "one", Aggregation::Sum);
@@ -475,7 +475,7 @@ fn open_at(n: i64) -> BTreeSet<i64> {
 }
 
 fn number_of(event: &Event) -> i64 {
-    event.finding.evidence.first().unwrap().value as i64
+    (event.finding.first_seen.nanos() - START) / (8 * STEP * S)
 }
 
 pub(super) fn event(k: i64, resolved: Option<i64>) -> Event {

@@ -28,7 +28,7 @@ fn fortnight(dir: &Path) {
         ..StoreSettings::default()
     };
     let (mut store, _) = Store::open(dir, settings).unwrap();
-    for n in (0..DAYS * 86_400).step_by(STEP as usize) {
+    for n in (0..DAYS * 86_400).step_by(usize::try_from(STEP).unwrap()) {
         let at = moment(START + n * S, n * S);
         while store.maintain(at).unwrap().more {}
         let mut samples = Vec::new();
