@@ -2,7 +2,7 @@
 //!
 //! `ask STORE` says `listening PORT`, takes one connection, and answers each POST on it until the other side closes it.
 //! The body is a question in JSON, nanoseconds throughout: `{"latest": {"at"}}`,
-//! `{"range": {"metric", "labels", "from", "to", "step", "aggregation"}}` or `{"top": {"most", "from", "to"}}`, the series
+//! `{"raw": {"metric", "labels", "from", "to"}}`, `{"range": {…, "step", "aggregation"}}` or `{"top": {"most", "from", "to"}}`, the series
 //! with the highest mean. The answer is JSON in columns, as `glasshouse query --format json` has it; the header
 //! `library-nanos` says how long the store took for it, without writing it down.
 
@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use glasshouse_core::reader::{
@@ -111,12 +112,38 @@ fn answer(store: &StoreReader, question: &[u8]) -> Outcome<(Duration, String)> {
             let answer = store.range(&range(of)?)?;
             Ok((begun.elapsed(), as_json(&answer)?))
         }
+        "raw" => {
+            let samples = raw(store, of)?;
+            Ok((begun.elapsed(), raw_as_json(&samples)?))
+        }
         "top" => {
             let answer = top(store, of)?;
             Ok((begun.elapsed(), as_json(&answer)?))
         }
         other => Err(format!("no question `{other}`").into()),
     }
+}
+
+/// The samples of a window that are there: of each series its times and values.
+type Raw = Vec<(Arc<SeriesInfo>, Vec<i64>, Vec<Option<f64>>)>;
+
+fn raw(store: &StoreReader, of: &Value) -> Outcome<Raw> {
+    let mut scan = store.scan(&selector(of)?, window(of)?)?;
+    let mut all = Vec::new();
+    for (place, series) in scan.series().to_vec().into_iter().enumerate() {
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        let mut samples = scan.read(place)?;
+        while let Some(block) = samples.next_block()? {
+            for sample in block {
+                if let Some(value) = sample.value {
+                    times.push(sample.at.nanos() / 1_000_000);
+                    values.push(Some(value.as_f64()));
+                }
+            }
+        }
+        all.push((series, times, values));
+    }
+    Ok(all)
 }
 
 /// The series with the highest mean of the window.
@@ -144,15 +171,8 @@ fn top(store: &StoreReader, of: &Value) -> Outcome<RangeAnswer> {
 
 fn range(of: &Value) -> Outcome<RangeQuery> {
     let text = |key: &str| of.get(key).and_then(Value::as_str);
-    let labels = of.get("labels").and_then(Value::as_object);
-    let labels = labels.into_iter().flatten();
     Ok(RangeQuery {
-        selector: Selector {
-            metrics: vec![text("metric").ok_or("no `metric`")?.to_owned()],
-            labels: labels
-                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-                .collect(),
-        },
+        selector: selector(of)?,
         window: window(of)?,
         step: Duration::from_nanos(of.get("step").and_then(Value::as_u64).ok_or("no `step`")?),
         aggregation: text("aggregation")
@@ -160,6 +180,18 @@ fn range(of: &Value) -> Outcome<RangeQuery> {
             .ok_or("no `aggregation`")?,
         offset: 0,
         budget: BUDGET,
+    })
+}
+
+fn selector(of: &Value) -> Outcome<Selector> {
+    let metric = of.get("metric").and_then(Value::as_str);
+    let labels = of.get("labels").and_then(Value::as_object);
+    let labels = labels.into_iter().flatten();
+    Ok(Selector {
+        metrics: vec![metric.ok_or("no `metric`")?.to_owned()],
+        labels: labels
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .collect(),
     })
 }
 
@@ -184,6 +216,9 @@ struct Series<'a> {
     labels: BTreeMap<&'a str, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<i64>,
+    /// In milliseconds, where they do not follow from the answer's step.
+    #[serde(skip_serializing_if = "<[i64]>::is_empty")]
+    times: &'a [i64],
     values: &'a [Option<f64>],
 }
 
@@ -208,6 +243,7 @@ fn as_json(answer: &RangeAnswer) -> serde_json::Result<String> {
         metric: &one.series.metric,
         labels: labels(&one.series),
         at: None,
+        times: &[],
         values: &one.values,
     });
     serde_json::to_string(&Answer {
@@ -215,6 +251,23 @@ fn as_json(answer: &RangeAnswer) -> serde_json::Result<String> {
         start: answer.start.nanos(),
         step_nanos: u64::try_from(answer.step.as_nanos()).unwrap_or(u64::MAX),
         truncated: answer.truncated.to_string(),
+        series: series.collect(),
+    })
+}
+
+fn raw_as_json(samples: &Raw) -> serde_json::Result<String> {
+    let series = samples.iter().map(|(series, times, values)| Series {
+        metric: &series.metric,
+        labels: labels(series),
+        at: None,
+        times,
+        values,
+    });
+    serde_json::to_string(&Answer {
+        resolution: None,
+        start: 0,
+        step_nanos: 0,
+        truncated: String::new(),
         series: series.collect(),
     })
 }
@@ -228,6 +281,7 @@ fn latest_as_json(found: &[Latest], at: Timestamp) -> serde_json::Result<String>
         metric: &one.series.metric,
         labels: labels(&one.series),
         at: Some(one.sample.at.nanos()),
+        times: &[],
         values,
     });
     serde_json::to_string(&Answer {

@@ -182,7 +182,10 @@ fn written(question: &Question<'_>) -> Value {
     };
     match question {
         Question::Latest { at } => json!({ "latest": { "at": at * NANOS } }),
-        Question::Raw { series, from, to } => range(series, *from, *to, 1000, "last"),
+        Question::Raw { series, from, to } => {
+            let question = range(series, *from, *to, 1000, "last");
+            json!({ "raw": question.get("range") })
+        }
         Question::Means { series, from, to } => {
             range(series, *from, *to, super::questions::HOUR, "mean")
         }

@@ -13,8 +13,11 @@ pub(crate) const ROUNDS: usize = 31;
 pub(crate) const HOUR: i64 = 3_600_000;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
-/// By how much the sums of two answers may differ, as a part of the sum.
-const SUMS_APART: f64 = 0.02;
+/// By how many values two answers may differ: the steps at both ends of a window.
+const VALUES_APART: usize = 2;
+
+/// By how much the means of two answers may differ, as a part of the mean.
+const MEANS_APART: f64 = 0.02;
 
 /// How many series a ranking names.
 pub(crate) const MOST_RANKED: u32 = 10;
@@ -108,6 +111,13 @@ pub(crate) struct Asked {
     pub(crate) sum: f64,
 }
 
+impl Asked {
+    #[expect(clippy::cast_precision_loss, reason = "answers have few values")]
+    fn mean(&self) -> f64 {
+        self.sum / self.values.max(1) as f64
+    }
+}
+
 /// How long the answers to one question took.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Timing {
@@ -156,12 +166,14 @@ impl Timing {
         inside.map(|inside| quantile(inside.into_iter(), 50))
     }
 
-    /// Whether it was answered alike: as many values in each round, and sums that differ by no more than where a window
-    /// ends (a peer counts its first instant in, or takes steps from where it begins).
+    /// Whether it was answered alike in each round: about as many values, with about the same mean. Not more than about,
+    /// because windows end differently: a peer takes steps from where the window begins, ours begin at full hours.
     pub(crate) fn agrees(&self, other: &Self) -> bool {
         let alike = |one: &Asked, other: &Asked| {
-            let apart = (one.sum - other.sum).abs() / one.sum.abs().max(f64::MIN_POSITIVE);
-            one.values.abs_diff(other.values) <= 1 && (apart <= SUMS_APART || one.sum == other.sum)
+            let (mean, others) = (one.mean(), other.mean());
+            let apart = (mean - others).abs() / mean.abs().max(f64::MIN_POSITIVE);
+            one.values.abs_diff(other.values) <= VALUES_APART
+                && (apart <= MEANS_APART || mean == others)
         };
         let (all, others) = (self.rest.iter(), other.rest.iter());
         self.rest.len() == other.rest.len() && all.zip(others).all(|(one, other)| alike(one, other))
@@ -241,6 +253,11 @@ mod tests {
         assert!(timing.agrees(&timing));
         let mut other = timing.clone();
         other.rest[7].sum = 3.1;
+        assert!(!timing.agrees(&other));
+        other.rest[7] = Asked {
+            values: 5,
+            ..other.rest[8]
+        };
         assert!(!timing.agrees(&other));
     }
 
