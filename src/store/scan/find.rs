@@ -53,17 +53,21 @@ pub(super) fn find(
 }
 
 fn open(view: &View, snapshot: &Snapshot, window: Window) -> Result<Vec<SegmentFile>, StoreError> {
-    let mut chosen: Vec<&Footer> = snapshot
-        .segments
-        .iter()
-        .filter(|footer| footer.name.tier == Resolution::Raw)
-        .filter(|footer| overlaps(window, footer.oldest, footer.newest))
-        .collect();
+    let mut chosen: Vec<&Footer> = inside(snapshot, window).collect();
     chosen.sort_unstable_by_key(|footer| footer.name.first);
     chosen
         .into_iter()
         .map(|footer| SegmentFile::open_known(&view.dir, *footer))
         .collect()
+}
+
+/// The raw segments that may have samples of the window.
+fn inside(snapshot: &Snapshot, window: Window) -> impl Iterator<Item = &Footer> {
+    snapshot
+        .segments
+        .iter()
+        .filter(|footer| footer.name.tier == Resolution::Raw)
+        .filter(move |footer| overlaps(window, footer.oldest, footer.newest))
 }
 
 const fn overlaps(window: Window, oldest: i64, newest: i64) -> bool {
@@ -235,14 +239,16 @@ pub(super) fn days(
             days.insert(Day::of(at));
         }
     };
-    for file in open(view, snapshot, window)? {
-        let ends = [file.footer.oldest, file.footer.newest].map(Timestamp::from_nanos);
+    for footer in inside(snapshot, window) {
+        let ends = [footer.oldest, footer.newest].map(Timestamp::from_nanos);
         if ends.iter().all(|at| window.contains(*at)) && follow_each_other(ends) {
             ends.iter().for_each(|at| add(at.nanos()));
         } else {
+            // One after the other: a long time has more files than a process may open.
+            let file = SegmentFile::open_known(&view.dir, *footer)?;
             // What is damaged is noted where it is scanned.
             let read = each_time(&file, &mut add);
-            readable(&mut BTreeSet::new(), file.footer.name, read)?;
+            readable(&mut BTreeSet::new(), footer.name, read)?;
         }
     }
     for head in &snapshot.heads {
