@@ -290,8 +290,10 @@ impl Own {
             detail: Untrusted::new(&detail(totals)),
             last_run: at,
             duration: took,
-            series: u32::try_from(self.infos.len() + self.remote.as_ref().map_or(0, RemoteOwn::len))
-                .unwrap_or(u32::MAX),
+            series: u32::try_from(
+                self.infos.len() + self.remote.as_ref().map_or(0, RemoteOwn::len),
+            )
+            .unwrap_or(u32::MAX),
             failures: self.failures,
         }
     }
