@@ -1,7 +1,7 @@
 //! Answers what there is: which series a window has, what their newest samples are, what the tiers hold.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use glasshouse_core::labels::Labels;
@@ -130,9 +130,9 @@ fn segment_has(
     from: i64,
     to: i64,
 ) -> Result<bool, StoreError> {
-    let rows = rows(file, entry, times)?;
+    let times = Times::decode(&file.block(times)?).map_err(|error| error.inside(&file.path))?;
+    let column = column(file, entry, &times)?;
     let inside = |(wall, sampled): &(i64, bool)| *sampled && from <= *wall && *wall < to;
-    let (column, times) = &rows;
     let sampled = column.rows().map(|row| row.is_some());
     Ok(times
         .wall
@@ -142,19 +142,14 @@ fn segment_has(
         .any(|row| inside(&row)))
 }
 
-fn rows(
-    file: &SegmentFile,
-    entry: &SeriesEntry,
-    times: Place,
-) -> Result<(Column, Times), StoreError> {
+fn column(file: &SegmentFile, entry: &SeriesEntry, times: &Times) -> Result<Column, StoreError> {
     let inside = |error: Malformed| error.inside(&file.path);
-    let times = Times::decode(&file.block(times)?).map_err(inside)?;
     let mut column = Column::default();
     column.decode(&file.block(entry.block)?).map_err(inside)?;
     if column.len() != times.len() {
         return Err(inside(Malformed("a column is not as long as its times")));
     }
-    Ok((column, times))
+    Ok(column)
 }
 
 fn open_all<'a>(
@@ -226,21 +221,14 @@ pub(crate) fn latest(
     });
     let mut known: HashSet<(String, Labels)> = found.keys().cloned().collect();
     for file in open_all(view, files.iter().rev())? {
+        let mut newest = Newest::of_file(&file);
         for (entry, times) in damage.entries(view, &file, selector)? {
             if entry.newest <= after.nanos() || known.contains(&key(&entry.info)) {
                 continue;
             }
-            let rows = rows(&file, &entry, times);
-            let Some((column, times)) = damage.noting(view.readable(&file.footer, rows)?) else {
-                continue;
-            };
-            let rows = column
-                .rows()
-                .zip(times.wall.iter().map(|wall| Timestamp::from_nanos(*wall)));
-            let newest = rows.rev().find_map(|(row, at)| {
-                let (value, quality) = row.filter(|_| recent(at))?;
-                Some(Sample { at, value, quality })
-            });
+            let newest = newest.of(&entry, times, recent);
+            let newest = damage.noting(view.readable(&file.footer, newest)?);
+            let newest = newest.flatten();
             if let Some(sample) = newest {
                 known.insert(key(&entry.info));
                 found.insert(key(&entry.info), as_of(entry.info, sample, now));
@@ -248,6 +236,54 @@ pub(crate) fn latest(
         }
     }
     Ok(damage.beside(found))
+}
+
+/// Finds the newest samples of a segment. Times that series share, and blocks that stand for several, are decoded once.
+struct Newest<'a> {
+    file: &'a SegmentFile,
+    /// The times that were read last, and where they stand.
+    times: Option<(u64, Times)>,
+    /// What was found in the blocks, by where times and values stand.
+    known: HashMap<(u64, u64), Option<Sample>>,
+}
+
+impl<'a> Newest<'a> {
+    fn of_file(file: &'a SegmentFile) -> Self {
+        Self {
+            file,
+            times: None,
+            known: HashMap::new(),
+        }
+    }
+
+    /// The sample of a series that came last among those of a time that is `wanted`.
+    fn of(
+        &mut self,
+        entry: &SeriesEntry,
+        times: Place,
+        wanted: impl Fn(Timestamp) -> bool,
+    ) -> Result<Option<Sample>, StoreError> {
+        let place = (times.offset, entry.block.offset);
+        if let Some(known) = self.known.get(&place) {
+            return Ok(*known);
+        }
+        let inside = |error: Malformed| error.inside(&self.file.path);
+        let times = match self.times.take() {
+            Some((offset, known)) if offset == times.offset => known,
+            _ => Times::decode(&self.file.block(times)?).map_err(inside)?,
+        };
+        let (_, times) = self.times.insert((place.0, times));
+        let column = column(self.file, entry, times)?;
+        let rows = column
+            .rows()
+            .zip(times.wall.iter().map(|wall| Timestamp::from_nanos(*wall)));
+        let newest = rows.rev().find_map(|(row, at)| {
+            let (value, quality) = row.filter(|_| wanted(at))?;
+            Some(Sample { at, value, quality })
+        });
+        self.known.insert(place, newest);
+        Ok(newest)
+    }
 }
 
 fn as_of(series: Arc<SeriesInfo>, sample: Sample, now: Timestamp) -> Latest {
