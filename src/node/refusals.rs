@@ -62,7 +62,7 @@ pub static STORE_METRICS: [MetricDefinition; 6] = [
         "Batches and definitions that the store refused, by the reason.",
         "Not samples: a batch is all that one run of a collector read.",
         &[LabelDefinition {
-            key: "reason",
+            key: "glasshouse.reason",
             help: "Why: `full`, `head_full`, `too_many_series`, `too_large`, `unknown_series`, `misplaced`, `io` and a few more.",
         }],
     ),
@@ -72,7 +72,7 @@ pub static STORE_METRICS: [MetricDefinition; 6] = [
         "Times that a series was refused because its collector, or the store, has as many as it may have.",
         "Not how many series that were: each is defined again about once a minute, and refused again.",
         &[LabelDefinition {
-            key: "collector",
+            key: "glasshouse.collector",
             help: "Whose series it is; `other` beyond the first 64.",
         }],
     ),
@@ -149,7 +149,7 @@ impl Refusals {
             refusals.add(metric, None);
         }
         for word in StoreError::WORDS {
-            refusals.add(reasons, Some(("reason", word)));
+            refusals.add(reasons, Some(("glasshouse.reason", word)));
         }
         refusals
     }
@@ -191,7 +191,7 @@ impl Refusals {
                     why: error.to_string(),
                 });
                 let [.., metric] = &STORE_METRICS;
-                self.add(metric, Some(("collector", name)));
+                self.add(metric, Some(("glasshouse.collector", name)));
             }
         }
     }

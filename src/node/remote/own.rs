@@ -30,7 +30,7 @@ impl RemoteOwn {
             kind: metric.kind,
             states: Vec::new(),
             help: metric.help.to_owned(),
-            labels: Labels::new(reason.map(|reason| ("reason", reason))),
+            labels: Labels::new(reason.map(|reason| ("glasshouse.reason", reason))),
             collector: OWN_COLLECTOR.to_owned(),
             interval,
             audience: metric.audience,
@@ -53,5 +53,26 @@ impl RemoteOwn {
             .zip(&self.infos)
             .zip(values)
             .map(|((number, info), (_, _, value))| (number, info, Value::U64(value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_our_own_have_our_name_before_them() {
+        let totals = Arc::new(Totals::new(Timestamp::from_nanos(0)));
+        let own = RemoteOwn::new(totals, Duration::from_secs(10));
+        let with_reason = own.series().filter(|(_, info, _)| {
+            let mut labels = info.labels.iter();
+            labels.any(|(key, _)| key == "glasshouse.reason")
+        });
+        assert!(with_reason.count() > 5);
+        let mut metrics = crate::STORE_METRICS.iter().chain(&super::super::METRICS);
+        assert!(metrics.all(|metric| {
+            let mut labels = metric.labels.iter();
+            labels.all(|label| label.key.starts_with("glasshouse."))
+        }));
     }
 }
