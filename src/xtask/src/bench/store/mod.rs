@@ -170,7 +170,8 @@ fn recording(options: &Options) -> anyhow::Result<(String, Recording)> {
     drop(opened(path)?);
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut reader = Command::new(cargo)
-        .args(["run", "--quiet", "--locked", "--release"])
+        // not built for speed: the tests have built it so already, and Polars takes minutes
+        .args(["run", "--quiet", "--locked"])
         .args([
             "--package",
             "glasshouse-analytics",
