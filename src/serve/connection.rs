@@ -41,13 +41,22 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 /// … and all streams of a connection together take no more than a body may have.
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 
+/// What tells connections to end.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    /// The listener stops.
+    pub(crate) stopping: watch::Receiver<bool>,
+    /// Clients are to show their certificates again. Subscribed to before the connection's handshake.
+    pub(crate) renewed: watch::Receiver<()>,
+}
+
 /// Serves one connection to its end; `peer` has a permit for each request that its address may have answered at once.
 pub(crate) async fn serve<S, B>(
     shared: Arc<Shared>,
     peer: Arc<Semaphore>,
     site: S,
     stream: TcpStream,
-    stopping: watch::Receiver<bool>,
+    signals: Signals,
 ) where
     S: Site<B>,
     B: 'static,
@@ -59,7 +68,7 @@ pub(crate) async fn serve<S, B>(
     }
     let Some(tls) = &shared.tls else {
         let visitor = Visitor::Stranger;
-        return drive(shared, peer, (site, visitor), stream, stopping).await;
+        return drive(shared, peer, (site, visitor), stream, signals).await;
     };
     let handshake = tls.acceptor().accept(stream);
     match tokio::time::timeout(shared.limits.handshake_time, handshake).await {
@@ -69,7 +78,7 @@ pub(crate) async fn serve<S, B>(
                 Some(chain) if tls.certificates_admit() && !chain.is_empty() => Visitor::Certified,
                 _ => Visitor::Stranger,
             };
-            drive(shared, peer, (site, visitor), stream, stopping).await;
+            drive(shared, peer, (site, visitor), stream, signals).await;
         }
         Ok(Err(error)) => {
             shared.counters.fail_handshake();
@@ -87,19 +96,22 @@ async fn drive<S, B, I>(
     peer: Arc<Semaphore>,
     (site, visitor): (S, Visitor),
     stream: I,
-    mut stopping: watch::Receiver<bool>,
+    mut signals: Signals,
 ) where
     S: Site<B>,
     B: 'static,
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let activity = Arc::new(Activity::begin(Instant::now()));
+    let begun = Instant::now();
+    let old_at = begun + shared.limits.connection_time;
+    let activity = Arc::new(Activity::begin(begun));
     let builder = http_builder(&shared.limits);
     let service = {
         let (shared, activity) = (Arc::clone(&shared), Arc::clone(&activity));
         service_fn(move |request: hyper::Request<Incoming>| {
-            let all = [&shared.requests, &peer];
-            let guard = RequestGuard::enter(&activity, all, &shared.counters);
+            let is_counted = site.is_counted(request.uri().path());
+            let permits = is_counted.then_some([&shared.requests, &peer]);
+            let guard = RequestGuard::enter(&activity, permits, &shared.counters);
             let (site, time) = (site.clone(), shared.limits.request_time);
             async move { Ok::<_, Infallible>(answer(site, request, guard, visitor, time).await) }
         })
@@ -107,6 +119,7 @@ async fn drive<S, B, I>(
     let mut connection =
         pin!(builder.serve_connection(TokioIo::new(Lingering::new(stream)), service));
     let mut cut_at: Option<Instant> = None;
+    let mut is_stopping = false;
     loop {
         let wake = cut_at.unwrap_or_else(|| activity.deadline(&shared.limits));
         tokio::select! {
@@ -116,9 +129,15 @@ async fn drive<S, B, I>(
                 }
                 return;
             }
-            _ = stopping.wait_for(|stop| *stop), if cut_at.is_none() => {
+            _ = signals.stopping.wait_for(|stop| *stop), if !is_stopping => {
                 connection.as_mut().graceful_shutdown();
-                cut_at = Some(Instant::now() + shared.limits.shutdown_time);
+                is_stopping = true;
+                let until = Instant::now() + shared.limits.shutdown_time;
+                cut_at = Some(cut_at.map_or(until, |earlier| earlier.min(until)));
+            }
+            () = expired(&mut signals.renewed, old_at), if cut_at.is_none() => {
+                connection.as_mut().graceful_shutdown();
+                cut_at = Some(Instant::now() + shared.limits.request_time + DRAIN_TIME);
             }
             () = tokio::time::sleep_until(wake) => {
                 if cut_at.is_some() || activity.is_busy() && activity.is_late(&shared.limits) {
@@ -131,6 +150,15 @@ async fn drive<S, B, I>(
                 }
             }
         }
+    }
+}
+
+/// Ready when what a certificate showed at the handshake is not to be believed any longer.
+async fn expired(renewed: &mut watch::Receiver<()>, old_at: Instant) {
+    tokio::select! {
+        // where the listener is gone, the connection is told to stop in another way
+        Ok(()) = renewed.changed() => {}
+        () = tokio::time::sleep_until(old_at) => {}
     }
 }
 
@@ -205,15 +233,16 @@ impl Activity {
 pub(crate) struct RequestGuard {
     activity: Arc<Activity>,
     number: u64,
-    permits: Option<[OwnedSemaphorePermit; 2]>,
+    is_admitted: bool,
+    _permits: Option<[OwnedSemaphorePermit; 2]>,
     counters: Arc<ListenerCounters>,
 }
 
 impl RequestGuard {
-    /// Takes a permit of all requests and one of the peer's, or neither.
+    /// Takes a permit of all requests and one of the peer's, or neither; none where the request needs none.
     fn enter(
         activity: &Arc<Activity>,
-        [all, peer]: [&Arc<Semaphore>; 2],
+        needed: Option<[&Arc<Semaphore>; 2]>,
         counters: &Arc<ListenerCounters>,
     ) -> Self {
         let number = {
@@ -224,10 +253,13 @@ impl RequestGuard {
             number
         };
         let take = |from: &Arc<Semaphore>| Arc::clone(from).try_acquire_owned().ok();
+        let permits = needed
+            .and_then(|[all, peer]| take(peer).and_then(|of_peer| Some([of_peer, take(all)?])));
         Self {
             activity: Arc::clone(activity),
             number,
-            permits: take(peer).and_then(|of_peer| Some([of_peer, take(all)?])),
+            is_admitted: needed.is_none() || permits.is_some(),
+            _permits: permits,
             counters: Arc::clone(counters),
         }
     }
@@ -239,7 +271,7 @@ impl RequestGuard {
 
     /// Whether the request is within the limits of requests at one time.
     pub(crate) const fn is_admitted(&self) -> bool {
-        self.permits.is_some()
+        self.is_admitted
     }
 }
 
@@ -267,10 +299,11 @@ mod tests {
         );
         let (all, peer) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(1)));
         let counters = Arc::default();
-        let first = RequestGuard::enter(&activity, [&all, &peer], &counters);
+        let enter = || RequestGuard::enter(&activity, Some([&all, &peer]), &counters);
+        let first = enter();
         let late = activity.deadline(&limits);
         assert!(late >= start + limits.request_time);
-        let second = RequestGuard::enter(&activity, [&all, &peer], &counters);
+        let second = enter();
         assert!(first.is_admitted());
         assert!(!second.is_admitted(), "the peer has one permit");
         assert_eq!(
@@ -287,9 +320,6 @@ mod tests {
         drop(first);
         assert!(!activity.is_busy());
         assert!(activity.deadline(&limits) >= start + limits.idle_time);
-        assert!(
-            RequestGuard::enter(&activity, [&all, &peer], &counters).is_admitted(),
-            "the permit came back"
-        );
+        assert!(enter().is_admitted(), "the permit came back");
     }
 }

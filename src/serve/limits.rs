@@ -26,6 +26,9 @@ pub struct ServeLimits {
     pub request_time: Duration,
     /// How long a connection may stay without a request.
     pub idle_time: Duration,
+    /// How old a connection may become; then its requests end and no more are taken. What a certificate showed once, that it
+    /// is not expired and of which authority it is, is not believed for longer.
+    pub connection_time: Duration,
     /// How long requests may go on after the face was told to stop.
     pub shutdown_time: Duration,
 }
@@ -57,6 +60,8 @@ impl Default for ServeLimits {
             // a tool answers within seconds, or not at all
             request_time: Duration::from_secs(30),
             idle_time: Duration::from_secs(90),
+            // a handshake in ten minutes is nothing to a client
+            connection_time: Duration::from_secs(600),
             // systemd waits 90 s before it kills
             shutdown_time: Duration::from_secs(10),
         }

@@ -42,6 +42,11 @@ pub(crate) type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// What stands behind a listener. `B` is the body that its service answers with.
 pub(crate) trait Site<B>: Clone + Send + 'static {
+    /// Whether a request of this path takes one of the permits of requests. What takes none is cheap, and its answer a line.
+    fn is_counted(&self, _path: &str) -> bool {
+        true
+    }
+
     /// Answers one request; `time` is what the answer's head may take.
     fn route(
         self,

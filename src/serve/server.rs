@@ -16,7 +16,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::connection::{self, Shared};
+use crate::connection::{self, Shared, Signals};
 use crate::error::ServeError;
 use crate::limits::ServeLimits;
 use crate::listener::{ServeSettings, refuse_plain_off_loopback};
@@ -27,7 +27,8 @@ use crate::tls::TlsKeeper;
 /// Serves until `shutdown` is ready, then lets requests end within [`crate::ServeLimits::shutdown_time`].
 ///
 /// Each permit of `reload` reads the certificate files again: what was accepted before keeps the old configuration, what
-/// comes after gets the new one. A broken file keeps the old configuration and is logged with its reason.
+/// comes after gets the new one. Where clients are asked for certificates, the connections of before end with the requests
+/// that they have, so that authorities that are taken away count no longer. A broken file keeps the old configuration and is logged with its reason.
 ///
 /// The address in `settings` is not looked at; that of `listener` is.
 ///
@@ -124,6 +125,7 @@ struct Door<S> {
     connections: JoinSet<()>,
     peers: Peers,
     stopping: watch::Sender<bool>,
+    renewed: watch::Sender<()>,
     last_warning: Option<Instant>,
 }
 
@@ -141,6 +143,7 @@ impl<S> Door<S> {
             connections: JoinSet::new(),
             peers: Arc::default(),
             stopping: watch::Sender::new(false),
+            renewed: watch::Sender::new(()),
             last_warning: None,
         }
     }
@@ -164,7 +167,10 @@ impl<S> Door<S> {
             Arc::clone(&place.requests),
             self.site.clone(),
             stream,
-            self.stopping.subscribe(),
+            Signals {
+                stopping: self.stopping.subscribe(),
+                renewed: self.renewed.subscribe(),
+            },
         );
         self.connections.spawn(async move {
             let _place = place;
@@ -192,7 +198,12 @@ impl<S> Door<S> {
     fn reload(&self) {
         let Some(tls) = &self.shared.tls else { return };
         match tls.reload() {
-            Ok(()) => tracing::info!("The certificate was reloaded."),
+            Ok(()) => {
+                if tls.asks_for_certificates() {
+                    self.renewed.send_replace(());
+                }
+                tracing::info!("The certificate was reloaded.");
+            }
             Err(error) => tracing::error!(
                 error = %Chain(&error),
                 "The certificate was not reloaded; the old one stays in use."

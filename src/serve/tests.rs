@@ -300,6 +300,67 @@ fn a_reload_that_fails_says_why_and_changes_nothing() {
     assert_ne!(Arc::as_ptr(keeper.acceptor().config()), before);
 }
 
+/// Asks until it is refused; `false` where that takes too long.
+async fn is_refused_at_last(ask: impl AsyncFn() -> bool) -> bool {
+    let patience = Instant::now() + Duration::from_secs(20);
+    while ask().await {
+        if Instant::now() >= patience {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    true
+}
+
+#[tokio::test]
+async fn an_authority_that_is_taken_away_counts_for_no_open_connection() {
+    let (folder, authority) = (TempDir::new().unwrap(), Authority::new());
+    let (clients, others) = (Authority::new(), Authority::new());
+    let mut files = authority.install(folder.path());
+    let file = folder.path().join("clients.pem");
+    std::fs::write(&file, clients.pem()).unwrap();
+    files.clients = ClientCertificates::Demanded(file.clone());
+    let face = start(ServeLimits::default(), Some(files));
+    let (certificate, key) = clients.issue();
+    let identity = reqwest::Identity::from_pem((certificate + &key).as_bytes()).unwrap();
+    let client = authority.client(face.address).identity(identity);
+    let client = client.build().unwrap();
+    let url = format!("https://localhost:{}/mcp", face.address.port());
+    let ask = async || client.get(&url).send().await.is_ok();
+    assert!(ask().await);
+    std::fs::write(&file, others.pem()).unwrap();
+    face.reload.notify_one();
+    assert!(is_refused_at_last(ask).await, "the connection stayed open");
+    face.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_is_old_takes_no_more_requests() {
+    let limits = ServeLimits {
+        connection_time: Duration::from_millis(300),
+        ..ServeLimits::default()
+    };
+    let face = start(limits, None);
+    let address = face.address;
+    let is_closed = blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        let patience = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < patience {
+            let asked = stream.write_all(b"GET /mcp HTTP/1.1\r\nhost: x\r\n\r\n");
+            if asked.is_err() || !matches!(stream.read(&mut [0; 1024]), Ok(1..)) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    });
+    assert!(is_closed.await, "the connection stayed open");
+    face.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_client_that_dawdles_over_its_head_is_cut() {
     let limits = ServeLimits {

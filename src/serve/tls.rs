@@ -68,6 +68,11 @@ impl TlsKeeper {
         matches!(self.files.clients, ClientCertificates::Welcome(_))
     }
 
+    /// Whether clients are asked for certificates.
+    pub(crate) const fn asks_for_certificates(&self) -> bool {
+        !matches!(self.files.clients, ClientCertificates::Ignored)
+    }
+
     /// For one connection.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.current.load_full())

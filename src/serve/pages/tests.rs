@@ -205,6 +205,23 @@ async fn health_is_a_word_for_each_trouble_and_open_to_all() {
 }
 
 #[tokio::test]
+async fn health_is_told_where_readers_of_metrics_have_every_permit() {
+    let limits = ServeLimits {
+        requests: 0,
+        ..ServeLimits::default()
+    };
+    let running = Running::start(None, None, limits);
+    for (path, status) in [
+        ("/metrics", StatusCode::SERVICE_UNAVAILABLE),
+        ("/healthz", StatusCode::OK),
+    ] {
+        let answer = plain_client().get(running.url(path)).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_web_page_cannot_read_loopback_through_a_name_of_its_own() {
     let running = Running::start(None, None, ServeLimits::default());
     let request = plain_client().get(running.url("/metrics"));
