@@ -324,7 +324,7 @@ pub(crate) struct Export {
     /// The folder to write into, made where it is missing; a day that stands there already is refused
     #[arg(long, value_name = "DIR")]
     pub(crate) output: PathBuf,
-    /// Replace days that stand there already
+    /// Export days that stand there already: files that are written anew are replaced whole, others stay
     #[arg(long)]
     pub(crate) force: bool,
     /// Print JSON when it is done: {"format", "output", "days": [{"day", "files", "series", "samples", "bytes"}], "files",

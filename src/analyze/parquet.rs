@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// The folder of the inventory
     #[arg(long, value_name = "DIR")]
     inventory: PathBuf,
-    /// The folder to write into; days that stand there are replaced
+    /// The folder to write into; files of the same day and collector are replaced
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
     /// First instant, in ns since 1970
@@ -73,13 +73,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let mut scan = store.scan(&selector, part)?;
         let written = write_day(&mut scan, &folder, day, &origin)?;
         damaged.extend(scan.damaged().iter().cloned());
-        if written.files.is_empty() {
+        if written.files == 0 {
             continue;
         }
-        folder.keep_only(day, &written.files)?;
         say(&json!({
             "day": day.to_string(),
-            "files": written.files.len(),
+            "files": written.files,
             "series": written.series,
             "samples": written.samples,
             "bytes": written.bytes,
@@ -103,7 +102,7 @@ fn origin(inventory: &Path) -> anyhow::Result<Origin> {
 /// What was written of a day.
 #[derive(Debug, Default)]
 struct Written {
-    files: BTreeSet<PathBuf>,
+    files: u64,
     series: u64,
     samples: u64,
     bytes: u64,
@@ -123,7 +122,7 @@ fn write_day(
         let collector = of_one.first().map_or("", |info| info.collector.as_str());
         let create = || folder.create(day, Some(("collector", collector)));
         if let Some((file, counts)) = write_collector(scan, of_one, first, create, origin)? {
-            written.files.insert(file.path().to_owned());
+            written.files += 1;
             written.bytes += file.finish()?;
             written.series += counts.series;
             written.samples += counts.samples;

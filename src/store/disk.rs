@@ -16,10 +16,13 @@ pub mod faults;
 
 #[cfg(not(feature = "faults"))]
 mod passing;
+mod tree;
 #[cfg(not(feature = "faults"))]
 use passing as faults;
 
 use faults::{Named, Operation};
+
+pub(crate) use self::tree::Folder;
 
 /// An open file.
 #[derive(Debug)]

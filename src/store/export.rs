@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use glasshouse_core::time::Day;
 
-use crate::disk::{self, File};
+use crate::disk::{self, File, Folder};
 use crate::error::StoreError;
 
 /// What writers hand over at once: a page of Parquet, some lines of text.
@@ -42,10 +42,15 @@ impl ExportFolder {
     /// # Errors
     /// [`StoreError::Io`] where the folder is none or cannot be read.
     pub fn existing(&self) -> Result<BTreeSet<String>, StoreError> {
+        let root = match Folder::open(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            root => root.map_err(|source| StoreError::io("list", &self.dir, source))?,
+        };
         let mut existing = BTreeSet::new();
-        for name in names_in(&self.dir)? {
+        for name in names_in(&root)? {
             if let Some(day) = name.strip_prefix(DAY)
-                && !self.files(&self.dir.join(&name))?.is_empty()
+                && let Some(folder) = enter(&root, &name)?
+                && self.is_in(&folder)?
             {
                 existing.insert(day.to_owned());
             }
@@ -53,79 +58,86 @@ impl ExportFolder {
         Ok(existing)
     }
 
-    /// Begins the file of a day, or of a part of it: `("collector", "cpu")`.
+    /// Begins the file of a day, or of a part of it: `("collector", "cpu")`. No link below the folder is followed: who may
+    /// write there must not choose what an exporting root writes over.
     ///
     /// # Errors
     /// [`StoreError::Io`] names what cannot be made.
     pub fn create(&self, day: Day, part: Option<(&str, &str)>) -> Result<ExportFile, StoreError> {
-        let mut dir = self.day(day);
+        let root = disk::create_dir_all(&self.dir).and_then(|()| Folder::open(&self.dir));
+        let root = root.map_err(|source| StoreError::io("create", &self.dir, source))?;
+        let mut folder = make(&root, &format!("{DAY}{day}"))?;
         if let Some((key, value)) = part {
-            dir.push(format!("{}={}", escaped(key), escaped(value)));
+            folder = make(&folder, &format!("{}={}", escaped(key), escaped(value)))?;
         }
-        disk::create_dir_all(&dir).map_err(|source| StoreError::io("create", &dir, source))?;
-        let temporary = dir.join(format!(".{}.tmp", self.name));
-        // what stands there may be a link to elsewhere
-        disk::remove_file(&temporary).ok();
-        let file = File::create(&temporary)
-            .map_err(|source| StoreError::io("create", &temporary, source))?;
+        let temporary = format!(".{}.tmp", self.name);
+        // what an interrupted export left, or a link to elsewhere
+        folder.remove(&temporary).ok();
+        let file = folder
+            .create_new(&temporary)
+            .map_err(|source| StoreError::io("create", &folder.path().join(&temporary), source))?;
         Ok(ExportFile {
-            path: dir.join(self.name),
-            dir,
+            path: folder.path().join(self.name),
+            folder,
+            name: self.name,
             temporary,
             file: Some(BufWriter::with_capacity(BUFFER, file)),
             bytes: 0,
         })
     }
 
-    /// Removes what an earlier export of a day has besides these files.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`] names what cannot be removed.
-    pub fn keep_only(&self, day: Day, files: &BTreeSet<PathBuf>) -> Result<(), StoreError> {
-        for path in self.files(&self.day(day))? {
-            if !files.contains(&path) {
-                disk::remove_file(&path)
-                    .map_err(|source| StoreError::io("remove", &path, source))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn day(&self, day: Day) -> PathBuf {
-        self.dir.join(format!("{DAY}{day}"))
-    }
-
-    /// The files in the folder of a day.
-    fn files(&self, day: &Path) -> Result<Vec<PathBuf>, StoreError> {
-        let mut files = Vec::new();
+    /// Whether the folder of a day has such a file, itself or in one of its parts.
+    fn is_in(&self, day: &Folder) -> Result<bool, StoreError> {
         for name in names_in(day)? {
-            let path = day.join(&name);
             if name == self.name {
-                files.push(path);
-            } else if name.contains('=') && names_in(&path)?.contains(self.name) {
-                files.push(path.join(self.name));
+                return Ok(true);
+            }
+            if name.contains('=')
+                && let Some(part) = enter(day, &name)?
+                && names_in(&part)?.contains(self.name)
+            {
+                return Ok(true);
             }
         }
-        Ok(files)
+        Ok(false)
     }
 }
 
 /// What the name of a day's folder begins with.
 const DAY: &str = "day=";
 
-/// The names in a folder; none where there is no such folder.
-fn names_in(dir: &Path) -> Result<BTreeSet<String>, StoreError> {
-    let io = |source| StoreError::io("list", dir, source);
-    let entries = match disk::list(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        entries => entries.map_err(io)?,
-    };
-    let mut names = BTreeSet::new();
-    for entry in entries {
-        // a name that is no text is none of ours
-        names.extend(entry.map_err(io)?.name().into_string());
+/// A folder of this name, made where it is missing.
+fn make(folder: &Folder, name: &str) -> Result<Folder, StoreError> {
+    let made = folder.make(name);
+    made.map_err(|source| StoreError::io("create", &folder.path().join(name), source))
+}
+
+/// The folder of this name; `None` where it is none, or is gone.
+fn enter(folder: &Folder, name: &str) -> Result<Option<Folder>, StoreError> {
+    match folder.enter(name) {
+        Ok(entered) => Ok(Some(entered)),
+        Err(error) if is_none(&error) => Ok(None),
+        Err(source) => Err(StoreError::io("list", &folder.path().join(name), source)),
     }
-    Ok(names)
+}
+
+/// What is no folder has no names; a link is none.
+fn is_none(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// The names in a folder.
+fn names_in(folder: &Folder) -> Result<BTreeSet<String>, StoreError> {
+    let names = folder.names();
+    let names = names.map_err(|source| StoreError::io("list", folder.path(), source))?;
+    // a name that is no text is none of ours
+    Ok(names
+        .into_iter()
+        .filter_map(|name| name.into_string().ok())
+        .collect())
 }
 
 /// A name as Hive writes it into a path.
@@ -144,9 +156,10 @@ fn escaped(name: &str) -> String {
 /// A file that others see whole or not at all. Dropped before it is finished, it is gone.
 #[derive(Debug)]
 pub struct ExportFile {
-    dir: PathBuf,
+    folder: Folder,
     path: PathBuf,
-    temporary: PathBuf,
+    name: &'static str,
+    temporary: String,
     /// `None` once it is finished.
     file: Option<BufWriter<File>>,
     bytes: u64,
@@ -164,16 +177,21 @@ impl ExportFile {
     /// # Errors
     /// [`StoreError::Io`] names the file, which is gone then.
     pub fn finish(mut self) -> Result<u64, StoreError> {
-        let write = |source| StoreError::io("write", &self.temporary, source);
+        let temporary = self.folder.path().join(&self.temporary);
+        let failed = |action| move |source| (action, source);
         let Some(file) = &mut self.file else {
             return Ok(self.bytes);
         };
-        file.flush().map_err(write)?;
-        file.get_ref().sync_all().map_err(write)?;
-        disk::rename(&self.temporary, &self.path)
-            .map_err(|source| StoreError::io("rename", &self.temporary, source))?;
+        let done = file
+            .flush()
+            .and_then(|()| file.get_ref().sync_all())
+            .map_err(failed("write"));
+        let renamed = || self.folder.rename(&self.temporary, self.name);
+        let done = done.and_then(|()| renamed().map_err(failed("rename")));
+        done.map_err(|(action, source)| StoreError::io(action, &temporary, source))?;
         self.file = None;
-        disk::sync_folder(&self.dir).map_err(|source| StoreError::io("sync", &self.dir, source))?;
+        let synced = self.folder.sync();
+        synced.map_err(|source| StoreError::io("sync", self.folder.path(), source))?;
         Ok(self.bytes)
     }
 }
@@ -199,7 +217,7 @@ impl Drop for ExportFile {
             // what is left in the buffer is not to be written any more
             drop(file.into_parts());
             // a temporary that stays is no harm
-            disk::remove_file(&self.temporary).ok();
+            self.folder.remove(&self.temporary).ok();
         }
     }
 }
@@ -252,35 +270,66 @@ mod tests {
     }
 
     #[test]
-    fn days_that_stand_there_are_found_and_only_theirs_go() {
+    fn days_that_stand_there_are_found_whatever_else_does() {
         let dir = tempfile::tempdir().unwrap();
         let folder = ExportFolder::new(dir.path(), "part-0.parquet");
         assert!(folder.existing().unwrap().is_empty());
-        let mut kept = BTreeSet::new();
         for (number, collector) in [(1, "cpu"), (1, "disk"), (3, "cpu"), (4, "cpu")] {
             let file = folder.create(day(number), Some(("collector", collector)));
-            let file = file.unwrap();
-            if collector == "cpu" {
-                kept.insert(file.path().to_owned());
-            }
-            file.finish().unwrap();
+            file.unwrap().finish().unwrap();
         }
         let text = ExportFolder::new(dir.path(), "metrics.om");
         text.create(day(2), None).unwrap().finish().unwrap();
+        std::fs::write(dir.path().join("day=1970-01-03/a=b"), "notes").unwrap();
+        std::fs::write(dir.path().join("day=today"), "notes").unwrap();
         let days = |folder: &ExportFolder| folder.existing().unwrap().into_iter().collect();
         let found: Vec<String> = days(&folder);
         assert_eq!(found, ["1970-01-02", "1970-01-04", "1970-01-05"]);
         assert_eq!(days(&text), ["1970-01-03"]);
-        folder.keep_only(day(1), &kept).unwrap();
-        assert_eq!(
-            below(dir.path()),
-            [
-                "day=1970-01-02/collector=cpu/part-0.parquet",
-                "day=1970-01-03/metrics.om",
-                "day=1970-01-04/collector=cpu/part-0.parquet",
-                "day=1970-01-05/collector=cpu/part-0.parquet",
-            ]
-        );
+    }
+
+    #[test]
+    fn no_link_below_the_folder_is_followed() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let (out, elsewhere) = (dir.path().join("out"), dir.path().join("elsewhere"));
+        std::fs::create_dir_all(out.join("day=1970-01-02")).unwrap();
+        std::fs::create_dir(&elsewhere).unwrap();
+        let precious = elsewhere.join("metrics.om");
+        std::fs::write(&precious, "precious").unwrap();
+        let folder = ExportFolder::new(&out, "metrics.om");
+        let temporary = out.join("day=1970-01-02/.metrics.om.tmp");
+        symlink(&precious, &temporary).unwrap();
+        symlink(&precious, out.join("day=1970-01-02/metrics.om")).unwrap();
+        let mut file = folder.create(day(1), None).unwrap();
+        file.write_all(b"samples").unwrap();
+        file.finish().unwrap();
+        symlink(&elsewhere, out.join("day=1970-01-03")).unwrap();
+        symlink(&elsewhere, out.join("day=1970-01-02/collector=cpu")).unwrap();
+        for (number, part) in [(2, None), (1, Some(("collector", "cpu")))] {
+            let error = folder.create(day(number), part).unwrap_err();
+            assert!(matches!(
+                error,
+                StoreError::Io {
+                    action: "create",
+                    ..
+                }
+            ));
+        }
+        let existing: Vec<String> = folder.existing().unwrap().into_iter().collect();
+        assert_eq!(existing, ["1970-01-02"]);
+        assert_eq!(std::fs::read(&precious).unwrap(), b"precious");
+        assert_eq!(below(&elsewhere), ["metrics.om"]);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_never_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        std::os::unix::fs::symlink("elsewhere", dir.path().join("name")).unwrap();
+        let error = folder.create_new("name").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(below(dir.path()), ["name"]);
     }
 
     #[test]
