@@ -66,6 +66,8 @@ pub const CAUSES: &[&str] = &[
     "kernel.tasks_stuck",
     "probe.silent",
     "remote_write.behind",
+    "remote_write.refused",
+    "remote_write.stopped",
     "store.full",
     "store.series_refused",
 ];
@@ -115,6 +117,7 @@ mod tests {
             .iter()
             .flat_map(|(_, causes)| causes.iter().copied())
             .chain(["collector.stalled", "probe.silent", "remote_write.behind"])
+            .chain(["remote_write.refused", "remote_write.stopped"])
             .chain(["store.full", "store.series_refused"])
             .collect();
         stated.sort_unstable();

@@ -96,6 +96,14 @@ const NEXT_STEPS: &[(&str, &str)] = &[
         "See whether the receiver in [remote_write] answers, and what it says against us in the log of glasshouse-node.service. Nothing is lost as long as the store keeps samples (`keep_samples`, `most_bytes`).",
     ),
     (
+        "remote_write.refused",
+        "What was refused is lost to the receiver: see what it says against the samples, and which reason `glasshouse.remote_write.samples_dropped` counts; docs/remote-write.md has what to do about each. The store has them all the same.",
+    ),
+    (
+        "remote_write.stopped",
+        "Mend what the event names, such as who owns the folder `remote-write` of the state folder; where the thread has ended, restart glasshouse-node.service and keep its log for a report. Nothing is lost as long as the store keeps samples.",
+    ),
+    (
         "store.full",
         "Raise `most_bytes` in [store] of glasshouse.toml, or remove what does not belong into the folder of the store; `glasshouse store stat` says what is in it.",
     ),

@@ -197,9 +197,9 @@ impl Node {
             let silent_for = is_silent.then_some(silent_for);
             let moment = SystemClock.moment();
             let remote = self.remote.as_ref();
-            let behind = remote.and_then(|remote| remote.stated(moment));
+            let of_remote = remote.map_or_else(Vec::new, |remote| remote.stated(moment));
             let notices = &mut self.ingest.notices;
-            notices.own(silent_for, behind, moment);
+            notices.own(silent_for, of_remote, moment);
         }
     }
 

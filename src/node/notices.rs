@@ -116,10 +116,10 @@ impl Notices {
     pub(crate) fn own(
         &mut self,
         silent_for: Option<Duration>,
-        stated: Option<Stated>,
+        stated: Vec<Stated>,
         now: Moment,
     ) {
-        let is_well = silent_for.is_none() && stated.is_none() && self.of_store.is_empty();
+        let is_well = silent_for.is_none() && stated.is_empty() && self.of_store.is_empty();
         if is_well && self.life.is_calm() {
             return;
         }

@@ -4,9 +4,10 @@
 //! position that is written down behind each answer. The store is the queue, so it is as long as the store keeps samples,
 //! takes no space of its own, and outlasts restarts.
 //!
-//! * What the receiver cannot take now (no answer, 5xx, 429) is sent again, each time later, for as long as it takes.
-//! * What it refuses (other 4xx) is never sent again. Since receivers refuse a whole request for one sample that came too
-//!   late, a refused request is first divided, so that the others arrive; what is left is counted by its reason.
+//! * What the receiver cannot take now (no answer, 5xx, 429, and what a wrong secret or path is answered with) is sent
+//!   again, each time later, for as long as it takes.
+//! * What it refuses (other 4xx) is given up. Since receivers refuse a whole request for one sample that came too late, a
+//!   refused request is first divided, so that the others arrive; what is left is counted by its reason.
 //! * What retention takes before it was sent is counted, and named in the log.
 //!
 //! Nothing is opened where nothing is configured, and then only connections to the one URL.
@@ -25,6 +26,7 @@ mod table;
 mod tests;
 mod totals;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
@@ -34,14 +36,16 @@ use glasshouse_core::condition::Severity;
 use glasshouse_core::finding::Evidence;
 use glasshouse_core::identity::NodeId;
 use glasshouse_core::text::Untrusted;
-use glasshouse_core::time::{Clock, Moment, SystemClock};
+use glasshouse_core::time::{Clock, Moment, SystemClock, Timestamp};
 use glasshouse_exposition::remote_write;
 use glasshouse_store::Tail;
+use tracing::error;
 
 use self::client::Client;
 use self::position::Position;
 use self::sender::{Next, Sender};
 use self::table::Table;
+use crate::chain::Chain;
 use crate::life::Stated;
 use crate::settings::NodeError;
 use crate::state::State;
@@ -57,6 +61,9 @@ const STACK_BYTES: usize = 1 << 20;
 
 /// Samples that wait longer than this make an event: longer than any receiver takes to be restarted.
 const BEHIND_AFTER: Duration = Duration::from_secs(300);
+
+/// How often it is tried to begin where that failed.
+const BEGIN_AGAIN: Duration = Duration::from_secs(60);
 
 /// The thread gets this long to write down its position; a request that hangs is left to the end of the process.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -74,36 +81,27 @@ pub(crate) struct Remote {
 
 impl Remote {
     /// Begins to send where the last run ended; the first time, with the samples that come in from now on, and those of a few
-    /// minutes before.
+    /// minutes before. A folder of the position that cannot be used is tried again: the node does without the sender until
+    /// then, and says so.
     ///
     /// # Errors
-    /// [`NodeError`] where the folder of the position cannot be used, or there is no thread to be had.
+    /// [`NodeError`] where there is no thread to be had.
     pub(crate) fn start(
         settings: &RemoteSettings,
         state: &State,
         node: NodeId,
         host: &Untrusted,
     ) -> Result<Self, NodeError> {
-        let now = SystemClock.moment();
-        let totals = Arc::new(Totals::new(now.wall));
-        let (position, cursor) = Position::open(&state.dir, &state.store, now.wall)?;
-        totals.begins_at(&cursor);
-        let mut sender = Sender::new(
-            Tail::new(&state.store, cursor),
-            Table::new(labels(settings, node, host), settings.choice.clone()),
-            Client::new(settings),
-            position,
-            Arc::clone(&totals),
-            settings,
-        );
-        // before anything can be forgotten by the store that is about to be looked after
-        sender.look(now);
+        let beginning = Beginning::new(settings, state, node, host);
+        let totals = Arc::clone(&beginning.totals);
+        // now, before anything can be forgotten by the store that is about to be looked after
+        let first = beginning.begin();
         let stop = Arc::new(AtomicBool::new(false));
         let wanted = Arc::clone(&stop);
         let thread = Builder::new()
             .name("remote-write".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || go_on(&mut sender, &wanted))
+            .spawn(move || run(&beginning, first, &wanted))
             .map_err(|source| NodeError::Thread {
                 name: "remote-write",
                 source,
@@ -121,27 +119,9 @@ impl Remote {
     }
 
     /// What is wrong with it.
-    pub(crate) fn stated(&self, now: Moment) -> Option<Stated> {
-        let lag = self.totals.lag(now.wall);
-        (lag >= BEHIND_AFTER).then(|| {
-            let trouble = self.totals.trouble();
-            let detail = if trouble.is_empty() {
-                "samples reach the receiver of remote write late".to_owned()
-            } else {
-                format!("samples do not reach the receiver of remote write: {trouble}")
-            };
-            Stated {
-                cause: "remote_write.behind".to_owned(),
-                severity: Severity::Warning,
-                component: Untrusted::new("remote_write"),
-                detail: Untrusted::new(&detail),
-                evidence: vec![Evidence {
-                    name: "lag".to_owned(),
-                    value: lag.as_secs_f64().floor(),
-                    unit: "s".to_owned(),
-                }],
-            }
-        })
+    pub(crate) fn stated(&self, now: Moment) -> Vec<Stated> {
+        let has_ended = self.thread.is_finished() && !self.stop.load(Ordering::Relaxed);
+        stated(&self.totals, has_ended, now)
     }
 
     /// Ends the thread.
@@ -155,20 +135,147 @@ impl Remote {
     }
 }
 
-fn go_on(sender: &mut Sender<Client>, stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        if let Next::Wait(span) = sender.step(SystemClock.moment()) {
-            let until = Instant::now() + span;
-            // a thread may be woken for no reason
-            while !stop.load(Ordering::Relaxed)
-                && let left = until.saturating_duration_since(Instant::now())
-                && !left.is_zero()
-            {
-                std::thread::park_timeout(left);
-            }
+/// What a sender begins with.
+#[derive(Debug)]
+struct Beginning {
+    settings: RemoteSettings,
+    labels: remote_write::Sender,
+    state: PathBuf,
+    store: PathBuf,
+    /// When the node started: where nothing was sent before, what came in since then is.
+    since: Timestamp,
+    totals: Arc<Totals>,
+}
+
+impl Beginning {
+    fn new(settings: &RemoteSettings, state: &State, node: NodeId, host: &Untrusted) -> Self {
+        let since = SystemClock.moment().wall;
+        Self {
+            labels: labels(settings, node, host),
+            settings: settings.clone(),
+            state: state.dir.clone(),
+            store: state.store.clone(),
+            since,
+            totals: Arc::new(Totals::new(since)),
         }
     }
-    sender.close();
+
+    /// A sender that has looked at what waits; `None` where the position cannot be read now.
+    fn begin(&self) -> Option<Sender<Client>> {
+        let (position, cursor) = match Position::open(&self.state, &self.store, self.since) {
+            Ok(opened) => opened,
+            Err(trouble) => {
+                let text = Chain(&trouble).to_string();
+                if self.totals.idle() != text {
+                    error!(
+                        error = text,
+                        "Nothing is sent by remote write, because its position cannot be read; it is tried again."
+                    );
+                }
+                self.totals.is_idle(&text);
+                return None;
+            }
+        };
+        self.totals.is_idle("");
+        self.totals.begins_at(&cursor);
+        let mut sender = Sender::new(
+            Tail::new(&self.store, cursor),
+            Table::new(self.labels.clone(), self.settings.choice.clone()),
+            Client::new(&self.settings),
+            position,
+            Arc::clone(&self.totals),
+            &self.settings,
+        );
+        sender.look(SystemClock.moment());
+        Some(sender)
+    }
+}
+
+fn run(beginning: &Beginning, mut sender: Option<Sender<Client>>, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let Some(sender) = &mut sender else {
+            rest(BEGIN_AGAIN, stop);
+            sender = beginning.begin();
+            continue;
+        };
+        if let Next::Wait(span) = sender.step(SystemClock.moment()) {
+            rest(span, stop);
+        }
+    }
+    if let Some(mut sender) = sender {
+        sender.close(SystemClock.moment().boot);
+    }
+}
+
+fn rest(span: Duration, stop: &AtomicBool) {
+    let until = Instant::now() + span;
+    // a thread may be woken for no reason
+    while !stop.load(Ordering::Relaxed)
+        && let left = until.saturating_duration_since(Instant::now())
+        && !left.is_zero()
+    {
+        std::thread::park_timeout(left);
+    }
+}
+
+/// What is wrong with a sender that has counted this.
+fn stated(totals: &Totals, has_ended: bool, now: Moment) -> Vec<Stated> {
+    let state =
+        |cause: &str, severity, detail: &str, (name, value, unit): (&str, f64, &str)| Stated {
+            cause: cause.to_owned(),
+            severity,
+            component: Untrusted::new("remote_write"),
+            detail: Untrusted::new(detail),
+            evidence: vec![Evidence {
+                name: name.to_owned(),
+                value: value.floor(),
+                unit: unit.to_owned(),
+            }],
+        };
+    let mut all = Vec::new();
+    let lag = totals.lag(now.wall);
+    let of_lag = ("lag", lag.as_secs_f64(), "s");
+    let idle = totals.idle();
+    if has_ended || !idle.is_empty() {
+        let why = if has_ended {
+            "its thread has ended"
+        } else {
+            &idle
+        };
+        let detail = format!("no samples are sent by remote write: {why}");
+        all.push(state(
+            "remote_write.stopped",
+            Severity::Warning,
+            &detail,
+            of_lag,
+        ));
+    } else if lag >= BEHIND_AFTER {
+        let trouble = totals.trouble();
+        let detail = if trouble.is_empty() {
+            "samples reach the receiver of remote write late".to_owned()
+        } else {
+            format!("samples do not reach the receiver of remote write: {trouble}")
+        };
+        all.push(state(
+            "remote_write.behind",
+            Severity::Warning,
+            &detail,
+            of_lag,
+        ));
+    }
+    if let Some(refusal) = totals.refusal(now.boot) {
+        let severity = if refusal.is_harmless {
+            Severity::Info
+        } else {
+            Severity::Warning
+        };
+        let text = &refusal.text;
+        let detail = format!("samples were refused by the receiver of remote write: {text}");
+        let samples = u32::try_from(refusal.samples).map_or(f64::from(u32::MAX), f64::from);
+        let evidence = ("samples", samples, "{sample}");
+        all.push(state("remote_write.refused", severity, &detail, evidence));
+    }
+    all
 }
 
 /// The labels of every series: what the operator wrote, and who this is. Names of hosts repeat; ids of nodes do not.

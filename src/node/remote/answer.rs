@@ -9,12 +9,8 @@ use super::totals::{Dropped, Failed};
 pub(super) enum Answer {
     /// The receiver has it.
     Taken,
-    /// The receiver will never take it as it is; and whether it may take a part of it.
-    Refused {
-        why: Dropped,
-        is_divisible: bool,
-        text: String,
-    },
+    /// The receiver will never take it as it is; it may take a part of it.
+    Refused { why: Dropped, text: String },
     /// It may take it later, where it says so after this time.
     Later {
         why: Failed,
@@ -43,9 +39,8 @@ impl Answer {
     pub(super) fn of(status: u16, retry_after: Option<Duration>, text: &str) -> Self {
         let text = format!("the receiver answers {status} {}", shorten(text));
         let text = text.trim_end().to_owned();
-        let refused = |why, is_divisible| Self::Refused {
+        let refused = |why| Self::Refused {
             why,
-            is_divisible,
             text: text.clone(),
         };
         let later = |why| Self::Later {
@@ -56,18 +51,22 @@ impl Answer {
         match status {
             200..=299 => Self::Taken,
             429 => later(Failed::Throttled),
-            401 | 403 => refused(Dropped::Denied, false),
-            404 | 405 | 410 => refused(Dropped::NotFound, false),
-            413 => refused(Dropped::TooLarge, true),
-            400..=499 => refused(reason(&text), true),
+            // a wrong secret or path is a mistake that somebody mends, and no fault of the samples
+            401 | 403 => later(Failed::Denied),
+            404 | 405 | 410 => later(Failed::NotFound),
+            408 | 425 => later(Failed::Server),
+            413 => refused(Dropped::TooLarge),
+            400..=499 => refused(reason(&text)),
             300..=399 => later(Failed::Redirected),
             _ => later(Failed::Server),
         }
     }
 }
 
+/// Behind a brace stand the labels of a series, which say what they like.
 fn reason(text: &str) -> Dropped {
-    let text = text.to_ascii_lowercase();
+    let own = text.split('{').next().unwrap_or_default();
+    let text = own.to_ascii_lowercase();
     let known = WORDS.iter().find(|(word, _)| text.contains(word));
     known.map_or(Dropped::Refused, |(_, why)| *why)
 }
@@ -85,24 +84,32 @@ mod tests {
     fn answers_mean_what_the_protocol_says() {
         let means = |status, text| match Answer::of(status, None, text) {
             Answer::Taken => "taken".to_owned(),
-            Answer::Refused {
-                why, is_divisible, ..
-            } => format!("{why:?} {is_divisible}"),
+            Answer::Refused { why, .. } => format!("{why:?}"),
             Answer::Later { why, .. } => format!("{why:?}"),
         };
         for (status, text, meaning) in [
             (200, "", "taken"),
             (204, "", "taken"),
             (302, "", "Redirected"),
-            (400, "out of order sample", "OutOfOrder true"),
-            (400, "out of bounds", "TooOld true"),
-            (400, "out of bounds: too far in the future", "Refused true"),
-            (400, "Duplicate sample for timestamp", "Duplicate true"),
-            (400, "what?\nout of order", "Refused true"),
-            (401, "", "Denied false"),
-            (404, "", "NotFound false"),
-            (413, "", "TooLarge true"),
-            (422, "", "Refused true"),
+            (400, "out of order sample", "OutOfOrder"),
+            (400, "out of bounds", "TooOld"),
+            (400, "out of bounds: too far in the future", "Refused"),
+            (400, "Duplicate sample for timestamp", "Duplicate"),
+            (400, "what?\nout of order", "Refused"),
+            (
+                400,
+                "label value too long: {mount=\"too old duplicate\"}",
+                "Refused",
+            ),
+            (401, "", "Denied"),
+            (403, "", "Denied"),
+            (404, "", "NotFound"),
+            (405, "", "NotFound"),
+            (408, "", "Server"),
+            (410, "", "NotFound"),
+            (413, "", "TooLarge"),
+            (422, "", "Refused"),
+            (425, "", "Server"),
             (429, "", "Throttled"),
             (500, "", "Server"),
             (503, "", "Server"),

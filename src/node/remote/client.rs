@@ -1,8 +1,9 @@
 //! The connection to the receiver: one request at a time, each with a deadline.
 
 use std::error::Error;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,9 +56,14 @@ pub(super) struct Client {
     ca: Option<PathBuf>,
     certificate: Option<(PathBuf, PathBuf)>,
     deadline: Duration,
-    /// Made for the first request, and anew after one that failed: certificates may have been replaced.
+    /// Made for the first request, and anew after one that failed, or where certificates were replaced.
     agent: Option<Agent>,
+    /// The files that it was made from, as they were then.
+    files: Vec<Option<FileState>>,
 }
+
+/// What changes where a file is replaced or written anew: inode, length, and time in seconds and nanoseconds.
+type FileState = (u64, u64, i64, i64);
 
 /// Why a request was not even sent.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +91,7 @@ impl Client {
             certificate: settings.certificate.clone(),
             deadline: REQUEST,
             agent: None,
+            files: Vec::new(),
         }
     }
 
@@ -95,7 +102,9 @@ impl Client {
     }
 
     fn agent(&mut self) -> Result<Agent, ClientError> {
-        if let Some(agent) = &self.agent {
+        // before they are read: one that is replaced meanwhile is read again
+        let files = self.files();
+        if let Some(agent) = self.agent.as_ref().filter(|_| files == self.files) {
             return Ok(agent.clone());
         }
         let agent = Agent::new_with_config(
@@ -118,7 +127,20 @@ impl Client {
                 .build(),
         );
         self.agent = Some(agent.clone());
+        self.files = files;
         Ok(agent)
+    }
+
+    fn files(&self) -> Vec<Option<FileState>> {
+        let own = self
+            .certificate
+            .iter()
+            .flat_map(|(chain, key)| [chain, key]);
+        let state = |path: &PathBuf| {
+            let file = fs::metadata(path).ok()?;
+            Some((file.ino(), file.len(), file.mtime(), file.mtime_nsec()))
+        };
+        self.ca.iter().chain(own).map(state).collect()
     }
 
     fn tls(&self) -> Result<TlsConfig, ClientError> {
@@ -156,6 +178,10 @@ impl Client {
         let mut reader = answer.body_mut().as_reader().take(MOST_ANSWER_BYTES);
         // the status has said what matters; of a text that breaks off the beginning is good enough
         drop(reader.read_to_end(&mut text));
+        if self.certificate.is_some() && matches!(status, 400 | 401 | 403) {
+            // a connection shows its certificate once, and keeps being refused for one that has run out
+            self.agent = None;
+        }
         Ok(Answer::of(status, after, &String::from_utf8_lossy(&text)))
     }
 

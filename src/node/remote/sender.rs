@@ -16,6 +16,7 @@ use super::position::{Position, WRITTEN_EVERY};
 use super::settings::RemoteSettings;
 use super::table::{Point, Table};
 use super::totals::{Dropped, Totals};
+use crate::chain::Chain;
 use crate::health::Health;
 
 /// The first wait after a failure; each is twice the one before …
@@ -24,10 +25,13 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// … up to this: a receiver that is back has the newest samples half a minute later.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// How often it is looked at what retention took.
+/// The longest wait where a person has to mend something, such as a wrong secret.
+const LONGEST_LASTING_WAIT: Duration = Duration::from_secs(300);
+
+/// How often it is looked at what retention took, whatever else is waited for.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// Refused requests that may be divided at once …
+/// Refused requests that may be divided or given up at once; when they are used up the sender waits. …
 const DIVISIONS: u32 = 256;
 
 /// … and one more in each of these: a receiver that refuses everything is not asked much more often than others.
@@ -62,9 +66,15 @@ pub(super) struct Sender<P> {
     work: Option<Work>,
     /// Behind what was delivered or given up, and not yet written down.
     unwritten: Option<TailCursor>,
+    /// What was written down last, and when that was tried.
+    known: Option<TailCursor>,
     written: Option<BootTime>,
+    /// Since when nothing is to be done, and for how long.
+    pause: Option<(BootTime, Duration)>,
     looked: Option<BootTime>,
     divisions: Allowance,
+    /// So many samples are not too large for the receiver, as far as was found out, and when that was.
+    size: Option<(usize, BootTime)>,
     /// The newest sample that was too old for the receiver, and when that was.
     too_old: Option<(i64, BootTime)>,
     delivery: Delivery,
@@ -78,6 +88,8 @@ struct Work {
     pieces: VecDeque<Piece>,
     /// Of the first piece, once it was made.
     body: Option<Vec<u8>>,
+    /// The first piece was refused, and waits for being divided.
+    refused: Option<(Dropped, String)>,
     /// Failures in a row.
     failures: u32,
     /// How often it may still be divided.
@@ -123,12 +135,15 @@ impl<P: Post> Sender<P> {
             most: settings.batch_samples.max(1),
             work: None,
             unwritten: None,
+            known: None,
             written: None,
+            pause: None,
             looked: None,
             divisions: Allowance {
                 left: DIVISIONS,
                 at: None,
             },
+            size: None,
             too_old: None,
             delivery: Delivery::default(),
             reads: Health::new("The store can be read for remote write"),
@@ -141,10 +156,34 @@ impl<P: Post> Sender<P> {
         if is_due(self.looked, LOOK_EVERY, now.boot) {
             self.look(now);
         }
+        if self.unwritten.is_some() && is_due(self.written, WRITTEN_EVERY, now.boot) {
+            self.write_down(now.boot);
+        }
+        if let Some((since, span)) = self.pause
+            && !is_due(Some(since), span, now.boot)
+        {
+            return self.rest(span.saturating_sub(now.boot.since(since)));
+        }
+        self.pause = None;
         match self.work.take() {
             Some(work) => self.send(work, now),
             None => self.read(now),
         }
+    }
+
+    /// Does nothing for so long, but what has to be done meanwhile.
+    fn wait(&mut self, span: Duration, now: Moment) -> Next {
+        self.pause = Some((now.boot, span));
+        self.rest(span)
+    }
+
+    fn rest(&self, span: Duration) -> Next {
+        let most = if self.unwritten.is_some() {
+            WRITTEN_EVERY
+        } else {
+            LOOK_EVERY
+        };
+        Next::Wait(span.min(most))
     }
 
     /// Looks at what is gone unsent.
@@ -170,13 +209,22 @@ impl<P: Post> Sender<P> {
     }
 
     /// Writes down how far it came.
-    pub(super) fn close(&mut self) {
-        self.write_down();
+    pub(super) fn close(&mut self, now: BootTime) {
+        self.write_down(now);
     }
 
     fn read(&mut self, now: Moment) -> Next {
-        let Some(chunk) = self.reads.told(self.tail.next(self.most)) else {
-            return Next::Wait(self.interval);
+        let read = self.tail.next(self.most);
+        match &read {
+            Ok(_) => self.totals.set_trouble(""),
+            Err(error) => {
+                // what waits is not known to be nothing
+                self.totals.begins();
+                self.totals.set_trouble(&Chain(error).to_string());
+            }
+        }
+        let Some(chunk) = self.reads.told(read) else {
+            return self.wait(self.interval, now);
         };
         for (file, blocks) in &chunk.lost {
             self.totals.dropped(Dropped::Damaged, *blocks);
@@ -187,6 +235,7 @@ impl<P: Post> Sender<P> {
         let work = Work {
             pieces: cut(points, self.most, &self.table.lines),
             body: None,
+            refused: None,
             failures: 0,
             divisions: DIVISIONS_OF_A_PIECE,
             too_old: 0,
@@ -202,6 +251,10 @@ impl<P: Post> Sender<P> {
     }
 
     fn send(&mut self, mut work: Work, now: Moment) -> Next {
+        if work.refused.is_some() {
+            return self.refused(work, now);
+        }
+        self.fit(&mut work, now.boot);
         let Some(piece) = work.pieces.front() else {
             return self.done(work, now);
         };
@@ -219,27 +272,30 @@ impl<P: Post> Sender<P> {
                 work.failures = 0;
                 work.pieces.pop_front();
             }
-            Answer::Refused {
-                why,
-                is_divisible,
-                text,
-            } => {
+            Answer::Refused { why, text } => {
                 work.failures = 0;
-                if let Some(piece) = work.pieces.pop_front() {
-                    self.refuse(&mut work, piece, (why, is_divisible), &text, now);
-                }
+                work.refused = Some((why, text));
+                return self.refused(work, now);
             }
             Answer::Later { why, after, text } => {
                 self.totals.failed(why, &text);
                 self.delivery.fails(&text);
-                let wait =
-                    after.map_or_else(|| back_off(work.failures), |after| after.max(FIRST_WAIT));
+                let longest = if why.is_lasting() {
+                    LONGEST_LASTING_WAIT
+                } else {
+                    LONGEST_WAIT
+                };
+                let wait = back_off(work.failures, longest, after);
                 work.failures = work.failures.saturating_add(1);
                 work.body = Some(body);
                 self.work = Some(work);
-                return Next::Wait(wait);
+                return self.wait(wait, now);
             }
         }
+        self.go_on(work, now)
+    }
+
+    fn go_on(&mut self, work: Work, now: Moment) -> Next {
         if work.pieces.is_empty() {
             return self.done(work, now);
         }
@@ -247,34 +303,74 @@ impl<P: Post> Sender<P> {
         Next::Again
     }
 
+    /// The first piece was refused: it is divided or given up, as soon as that may be done again.
+    fn refused(&mut self, mut work: Work, now: Moment) -> Next {
+        let first = work.pieces.pop_front();
+        if let Some((piece, (why, text))) = first.zip(work.refused.take()) {
+            let is_divided = piece.len() > 1 && work.divisions > 0 && why != Dropped::TooOld;
+            let costs = is_divided || why == Dropped::TooLarge;
+            if costs && !self.divisions.take(now.boot) {
+                self.totals.set_trouble(&text);
+                work.pieces.push_front(piece);
+                work.refused = Some((why, text));
+                self.work = Some(work);
+                return self.wait(ONE_MORE_EACH, now);
+            }
+            self.refuse(&mut work, piece, why, &text, now);
+        }
+        self.go_on(work, now)
+    }
+
     /// Divides what was refused, or gives it up.
-    fn refuse(
-        &mut self,
-        work: &mut Work,
-        piece: Piece,
-        (why, is_divisible): (Dropped, bool),
-        text: &str,
-        now: Moment,
-    ) {
+    fn refuse(&mut self, work: &mut Work, piece: Piece, why: Dropped, text: &str, now: Moment) {
         if why == Dropped::TooOld {
             self.skip_old(work, piece, text, now.boot);
             return;
         }
         let samples = piece.len();
-        if is_divisible && work.divisions > 0 && samples > 1 && self.divisions.take(now.boot) {
-            work.divisions -= 1;
+        let is_too_large = why == Dropped::TooLarge;
+        if is_too_large {
+            self.size = Some(((samples / 2).max(1), now.boot));
+        }
+        // what is too large is small enough after a dozen divisions, and nothing of it is at fault
+        if samples > 1 && (is_too_large || work.divisions > 0) {
+            work.divisions = work.divisions.saturating_sub(u32::from(!is_too_large));
             if let Some((first, second)) = piece.halve() {
                 work.pieces.push_front(second);
                 work.pieces.push_front(first);
                 return;
             }
         }
-        self.give_up(why, samples, text);
+        self.give_up(why, samples, text, now.boot);
     }
 
-    fn give_up(&mut self, why: Dropped, samples: usize, text: &str) {
+    /// Cuts the piece that comes next to what the receiver was found to take. The limit may be another one after a while.
+    fn fit(&mut self, work: &mut Work, now: BootTime) {
+        if work.body.is_some() {
+            return;
+        }
+        self.size = self
+            .size
+            .filter(|(_, at)| !is_due(Some(*at), ASK_AGAIN, now));
+        let most = self.size.map_or(usize::MAX, |(most, _)| most);
+        while let Some(piece) = work.pieces.pop_front() {
+            let halves = if piece.len() > most {
+                piece.clone().halve()
+            } else {
+                None
+            };
+            let Some((first, second)) = halves else {
+                work.pieces.push_front(piece);
+                return;
+            };
+            work.pieces.push_front(second);
+            work.pieces.push_front(first);
+        }
+    }
+
+    fn give_up(&mut self, why: Dropped, samples: usize, text: &str, now: BootTime) {
         let count = u64::try_from(samples).unwrap_or(u64::MAX);
-        self.totals.dropped(why, count);
+        self.totals.refused(why, count, text, now);
         self.delivery.is_refused(samples, text);
     }
 
@@ -289,7 +385,7 @@ impl<P: Post> Sender<P> {
         let times = 1_usize << work.too_old.min(30);
         work.too_old = work.too_old.saturating_add(1);
         let (rest, left_out) = piece.without_oldest(times);
-        self.give_up(Dropped::TooOld, left_out, text);
+        self.give_up(Dropped::TooOld, left_out, text, now);
         if rest.len() > 0 {
             work.pieces.push_front(rest);
         }
@@ -302,7 +398,8 @@ impl<P: Post> Sender<P> {
             let before = points.len();
             points.retain(|point| point.millis > oldest);
             let left_out = u64::try_from(before - points.len()).unwrap_or(u64::MAX);
-            self.totals.dropped(Dropped::TooOld, left_out);
+            let text = "older than what the receiver found too old before";
+            self.totals.refused(Dropped::TooOld, left_out, text, now);
         }
     }
 
@@ -313,23 +410,23 @@ impl<P: Post> Sender<P> {
             .last_at
             .is_some_and(|at| now.boot.since(at) < self.interval);
         self.totals.reached(work.newest, is_last);
-        self.unwritten = Some(work.behind);
-        if is_last || is_due(self.written, WRITTEN_EVERY, now.boot) {
-            self.written = Some(now.boot);
-            self.write_down();
+        self.unwritten = Some(work.behind).filter(|cursor| self.known.as_ref() != Some(cursor));
+        if is_due(self.written, WRITTEN_EVERY, now.boot) {
+            self.write_down(now.boot);
         }
         if is_last {
-            Next::Wait(self.interval)
+            self.wait(self.interval, now)
         } else {
             Next::Again
         }
     }
 
-    fn write_down(&mut self) {
-        if let Some(cursor) = &self.unwritten
-            && self.writes.told(self.position.write(cursor)).is_some()
-        {
-            self.unwritten = None;
+    fn write_down(&mut self, now: BootTime) {
+        if let Some(cursor) = &self.unwritten {
+            self.written = Some(now);
+            if self.writes.told(self.position.write(cursor)).is_some() {
+                self.known = self.unwritten.take();
+            }
         }
     }
 }
@@ -392,14 +489,19 @@ fn is_due(last: Option<BootTime>, every: Duration, now: BootTime) -> bool {
     last.is_none_or(|last| now < last || now.since(last) >= every)
 }
 
-/// Longer each time, and a little shorter by chance: thousands of nodes must not come back at the same instant.
-fn back_off(failures: u32) -> Duration {
+/// Longer each time, and as long as the receiver asks at least; and a little off by chance: thousands of nodes must not come
+/// back at the same instant.
+fn back_off(failures: u32, longest: Duration, after: Option<Duration>) -> Duration {
     let wait = FIRST_WAIT
         .saturating_mul(1 << failures.min(16))
-        .min(LONGEST_WAIT);
+        .min(longest);
     // each state is keyed anew
     let chance = u32::try_from(RandomState::new().hash_one(failures) % 256).unwrap_or(0);
-    wait.saturating_sub(wait.saturating_mul(chance) / 1024)
+    let part = |span: Duration| span.saturating_mul(chance) / 1024;
+    match after.filter(|after| *after >= wait) {
+        Some(after) => after.saturating_add(part(after)),
+        None => wait.saturating_sub(part(wait)),
+    }
 }
 
 #[cfg(test)]
@@ -411,11 +513,19 @@ mod tests {
         for (failures, most) in [(0, 1), (1, 2), (4, 16), (5, 30), (1000, 30)] {
             let most = Duration::from_secs(most);
             for _ in 0..20 {
-                let wait = back_off(failures);
+                let wait = back_off(failures, LONGEST_WAIT, None);
                 assert!(most * 3 / 4 <= wait && wait <= most, "{failures} {wait:?}");
             }
         }
-        assert!((0..20).any(|_| back_off(9) != back_off(9)));
+        let wait = |after| back_off(9, LONGEST_WAIT, after);
+        assert!((0..20).any(|_| wait(None) != wait(None)));
+        let minute = Duration::from_secs(60);
+        for _ in 0..20 {
+            // earlier than we would come anyway
+            assert!(wait(Some(FIRST_WAIT)) > LONGEST_WAIT / 2);
+            assert!((minute..=minute * 5 / 4).contains(&wait(Some(minute))));
+        }
+        assert!((0..20).any(|_| wait(Some(minute)) != wait(Some(minute))));
     }
 
     #[test]

@@ -27,7 +27,8 @@ const LATEST_ARRIVAL: Duration = Duration::from_secs(90);
 /// A series that ended this long ago is forgotten; if it comes again it is a new one.
 const FORGET_AFTER: Duration = Duration::from_secs(900);
 
-/// Series that are known at once; what the store holds at most. More are sent all the same, without an end.
+/// Series that are known at once; what the store holds at most. Where more come one that has ended is forgotten, else any one,
+/// whose end is not sent then.
 const MOST_SERIES: usize = 1 << 16;
 
 /// A value of a line.
@@ -45,7 +46,7 @@ pub(super) struct Table {
     choice: Choice,
     entries: HashMap<Key, Entry>,
     pub(super) lines: Lines,
-    /// The newest time of any row of a head.
+    /// The newest time of the rows of heads, since the clock was last set back.
     newest: Timestamp,
     /// A series was left out, and that was said.
     is_left_out: bool,
@@ -173,8 +174,7 @@ impl Table {
     fn end(&mut self, chunk: &TailChunk, points: &mut Vec<Point>) {
         let mut silent_until = Timestamp::from_nanos(i64::MIN);
         if chunk.is_live {
-            let newest = chunk.reached.iter().map(|(_, at)| *at).max();
-            self.newest = newest.map_or(self.newest, |newest| newest.max(self.newest));
+            self.advance(chunk);
             silent_until = self.newest.before(LATEST_ARRIVAL);
         }
         let reached: HashMap<&str, Timestamp> = chunk
@@ -189,6 +189,32 @@ impl Table {
                 entry.end_at(entry.due(), points);
             }
         }
+    }
+
+    /// Takes note of the newest time. What comes in is never older than [`LATEST_ARRIVAL`]: where it is, the clock was set
+    /// back, and times count from there.
+    fn advance(&mut self, chunk: &TailChunk) {
+        let mut is_set_back = false;
+        let mut newest = self.newest;
+        for (_, sample) in &chunk.samples {
+            if sample.at < newest.before(LATEST_ARRIVAL) {
+                is_set_back = true;
+                newest = sample.at;
+            } else {
+                newest = newest.max(sample.at);
+            }
+        }
+        // rows without samples count too; of those before the clock was set nobody wants to know
+        let reached = chunk.reached.iter().map(|(_, at)| *at).max();
+        if let Some(reached) = reached.filter(|_| !is_set_back) {
+            let is_older = reached < newest.before(LATEST_ARRIVAL);
+            newest = if is_older {
+                reached
+            } else {
+                newest.max(reached)
+            };
+        }
+        self.newest = newest;
     }
 
     fn forget(&mut self) {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use glasshouse_core::metric::{LabelDefinition, MetricDefinition, counter, gauge};
-use glasshouse_core::time::Timestamp;
+use glasshouse_core::time::{BootTime, Timestamp};
 use glasshouse_store::TailCursor;
 
 /// Why samples were not delivered and never will be.
@@ -17,10 +17,6 @@ pub(crate) enum Dropped {
     TooOld,
     /// The receiver has another value of that time.
     Duplicate,
-    /// The receiver does not know us, or lets us do nothing.
-    Denied,
-    /// There is no receiver at that path.
-    NotFound,
     /// Even one sample was too much for the receiver.
     TooLarge,
     /// The receiver says no, for another reason.
@@ -44,30 +40,48 @@ pub(crate) enum Failed {
     Redirected,
     /// A secret or a certificate cannot be read.
     Credentials,
+    /// The receiver does not know us, or lets us do nothing.
+    Denied,
+    /// There is no receiver at that path.
+    NotFound,
 }
 
-const DROPPED: [(Dropped, &str); 9] = [
+impl Dropped {
+    /// Whether it happens without a mistake of anybody: what was taken and not answered comes again.
+    const fn is_harmless(self) -> bool {
+        matches!(self, Self::OutOfOrder | Self::Duplicate)
+    }
+}
+
+impl Failed {
+    /// Whether it stays until a person mends it; then there is no hurry to ask again.
+    pub(super) const fn is_lasting(self) -> bool {
+        matches!(self, Self::Denied | Self::NotFound)
+    }
+}
+
+const DROPPED: [(Dropped, &str); 7] = [
     (Dropped::OutOfOrder, "out_of_order"),
     (Dropped::TooOld, "too_old"),
     (Dropped::Duplicate, "duplicate"),
-    (Dropped::Denied, "denied"),
-    (Dropped::NotFound, "not_found"),
     (Dropped::TooLarge, "too_large"),
     (Dropped::Refused, "refused"),
     (Dropped::Expired, "expired"),
     (Dropped::Damaged, "damaged"),
 ];
 
-const FAILED: [(Failed, &str); 5] = [
+const FAILED: [(Failed, &str); 7] = [
     (Failed::Network, "network"),
     (Failed::Server, "server"),
     (Failed::Throttled, "throttled"),
     (Failed::Redirected, "redirected"),
     (Failed::Credentials, "credentials"),
+    (Failed::Denied, "denied"),
+    (Failed::NotFound, "not_found"),
 ];
 
 const REASON: &[LabelDefinition] = &[LabelDefinition {
-    key: "reason",
+    key: "glasshouse.reason",
     help: "Why, one of a few words.",
 }];
 
@@ -145,7 +159,26 @@ pub(crate) struct Totals {
     is_caught_up: AtomicBool,
     /// What is wrong, in words; empty where nothing is.
     trouble: Mutex<String>,
+    /// What was refused in a row that has not been over for [`REFUSAL_HOLDS`].
+    refusal: Mutex<Option<Refusal>>,
+    /// Why nothing is sent at all, in words; empty where it is.
+    idle: Mutex<String>,
 }
+
+/// What was refused lately.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    at: BootTime,
+    /// How much was since it began.
+    pub(crate) samples: u64,
+    /// Nothing but what the receiver has already.
+    pub(crate) is_harmless: bool,
+    /// What the receiver said.
+    pub(crate) text: String,
+}
+
+/// Refused samples are told for this long: as long as what is too old is not asked for again, and longer than any interval.
+const REFUSAL_HOLDS: Duration = Duration::from_secs(600);
 
 impl Totals {
     pub(crate) fn new(now: Timestamp) -> Self {
@@ -158,6 +191,8 @@ impl Totals {
             delivered: AtomicI64::new(now.nanos()),
             is_caught_up: AtomicBool::new(false),
             trouble: Mutex::default(),
+            refusal: Mutex::default(),
+            idle: Mutex::default(),
         }
     }
 
@@ -180,6 +215,41 @@ impl Totals {
         if let Some(count) = place.and_then(|place| self.dropped.get(place)) {
             count.fetch_add(samples, Ordering::Relaxed);
         }
+    }
+
+    /// The receiver refused so many, and they are given up.
+    pub(super) fn refused(&self, why: Dropped, samples: u64, text: &str, now: BootTime) {
+        if samples == 0 {
+            return;
+        }
+        self.dropped(why, samples);
+        let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = refusal.take().filter(|before| before.holds(now));
+        let (sum, was_harmless) = before.map_or((0, true), |one| (one.samples, one.is_harmless));
+        *refusal = Some(Refusal {
+            at: now,
+            samples: sum.saturating_add(samples),
+            is_harmless: was_harmless && why.is_harmless(),
+            text: text.to_owned(),
+        });
+    }
+
+    /// What was refused lately, where something was.
+    pub(crate) fn refusal(&self, now: BootTime) -> Option<Refusal> {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        refusal.clone().filter(|refusal| refusal.holds(now))
+    }
+
+    /// Nothing is sent at all, for this reason; empty where it is sent.
+    pub(super) fn is_idle(&self, why: &str) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        why.clone_into(&mut idle);
+    }
+
+    /// Why nothing is sent at all; empty where it is.
+    pub(crate) fn idle(&self) -> String {
+        let idle = self.idle.lock();
+        idle.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn failed(&self, why: Failed, trouble: &str) {
@@ -217,7 +287,8 @@ impl Totals {
         trouble.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_trouble(&self, trouble: &str) {
+    /// Nothing gets on, for this reason; empty where it does.
+    pub(super) fn set_trouble(&self, trouble: &str) {
         let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != trouble {
             trouble.clone_into(&mut known);
@@ -253,6 +324,12 @@ impl Totals {
             known.name.ends_with(metric) && why.unwrap_or_default() == reason
         });
         found.unwrap().2
+    }
+}
+
+impl Refusal {
+    fn holds(&self, now: BootTime) -> bool {
+        now.since(self.at) < REFUSAL_HOLDS
     }
 }
 

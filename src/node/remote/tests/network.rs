@@ -400,4 +400,24 @@ mod tls {
         std::fs::copy(&node.key, &stranger.key).unwrap();
         assert_eq!(client.post(b"x"), Answer::Taken);
     }
+
+    #[test]
+    fn a_certificate_that_is_replaced_is_used_although_requests_are_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let (server, node) = (make(dir.path(), "server"), make(dir.path(), "node"));
+        let stranger = make(dir.path(), "stranger");
+        let url = serve(&server, &node);
+        let settings = RemoteSettings {
+            ca: Some(server.ca),
+            certificate: Some((node.chain.clone(), node.key.clone())),
+            ..remote(&url)
+        };
+        let mut client = Client::new(&settings);
+        assert_eq!(client.post(b"x"), Answer::Taken);
+        assert_eq!(client.post(b"x"), Answer::Taken);
+        // a wrong one shows that it was read
+        std::fs::copy(&stranger.chain, &node.chain).unwrap();
+        std::fs::copy(&stranger.key, &node.key).unwrap();
+        assert!(matches!(client.post(b"x"), Answer::Later { .. }));
+    }
 }
