@@ -310,17 +310,37 @@ pub(super) static FAULTS: &[Fault] = &[
     fault(
         "M5",
         "Collector health",
-        &[signal(
-            "latency, errors, what was refused, restarts of workers, silence; the tool `telemetry_health` says last good run and quality",
-            &[
-                Metric("glasshouse.collector.duration"),
-                Metric("glasshouse.collector.failures"),
-                Metric("glasshouse.collector.refused"),
-                Metric("glasshouse.worker.starts"),
-                Condition("collector.stalled"),
-                Condition("probe.silent"),
-            ],
-        )],
+        &[
+            signal(
+                "latency, errors, what was refused, restarts of workers, silence; the tool `telemetry_health` says last good run and quality",
+                &[
+                    Metric("glasshouse.collector.duration"),
+                    Metric("glasshouse.collector.failures"),
+                    Metric("glasshouse.collector.refused"),
+                    Metric("glasshouse.worker.starts"),
+                    Condition("collector.stalled"),
+                    Condition("probe.silent"),
+                ],
+            ),
+            signal(
+                "what the store has no room for, and series beyond those that there may be, by collector",
+                &[
+                    Metric("glasshouse.store.size"),
+                    Metric("glasshouse.store.refusals"),
+                    Metric("glasshouse.store.series_refused"),
+                    Condition("store.full"),
+                    Condition("store.series_refused"),
+                ],
+            ),
+            signal(
+                "samples that a receiver of remote write does not take",
+                &[
+                    Condition("remote_write.behind"),
+                    Condition("remote_write.refused"),
+                    Condition("remote_write.stopped"),
+                ],
+            ),
+        ],
     ),
     fault(
         "M6",
