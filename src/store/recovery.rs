@@ -175,7 +175,8 @@ fn check(dir: &Path, name: SegmentName) -> Result<Footer, StoreError> {
         SegmentFile::blocks_start(),
         file.footer.index.offset,
     );
-    let checked = index.and_then(|index| index.each(|_| true, |_| Ok(())));
+    // To put the names of all series together would take most of a start; its checksum vouches for them.
+    let checked = index.and_then(|index| index.each(|_| false, |_| Ok(())));
     checked.map_err(|error| error.inside(&file.path))?;
     Ok(file.footer)
 }
