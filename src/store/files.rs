@@ -34,7 +34,7 @@ impl SegmentName {
         self.first <= other.last && other.first <= self.last
     }
 
-    fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         let (tier, range) = name.strip_suffix(".seg")?.split_once('-')?;
         let tier = Resolution::ALL.iter().find(|known| known.word() == tier)?;
         let (first, last) = range.split_once('-')?;

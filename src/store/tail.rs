@@ -132,7 +132,13 @@ impl Tail {
             match source {
                 Source::Live(live) => {
                     chunk.is_live = true;
-                    live.read(chunk, &mut self.cursor, most)?;
+                    if let Err(error) = live.read(chunk, &mut self.cursor, most) {
+                        // what cannot be read in the head may be readable in what it was sealed into
+                        if has_ended(&self.dir, live.sequence()).unwrap_or(false) {
+                            self.source = None;
+                        }
+                        return Err(error);
+                    }
                     if chunk.samples.len() >= most {
                         return Ok(false);
                     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use glasshouse_core::reader::Resolution;
+
 use crate::error::StoreError;
 use crate::files::{DAMAGED, Listing, SegmentName};
 use crate::segment::SegmentFile;
@@ -25,7 +27,7 @@ pub struct Backlog {
 pub struct Vanished {
     /// Its name.
     pub file: String,
-    /// Values in it, at most: those of a file that was read in part count.
+    /// Values in it, at most: those of a file that was read in part count. One where nobody can tell.
     pub samples: u64,
     /// It was set aside because it made no sense. Else retention took it.
     pub is_damaged: bool,
@@ -35,6 +37,8 @@ pub struct Vanished {
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     waiting: BTreeMap<SegmentName, u64>,
+    /// There was a look before.
+    has_looked: bool,
     /// What vanished and was not told yet.
     vanished: Vec<Vanished>,
 }
@@ -50,6 +54,23 @@ impl Watch {
         }
     }
 
+    /// What was set aside before anybody looked, as when the store was opened. How much was in it nobody can tell.
+    fn set_aside_before(&mut self, listing: &Listing, from: u64) {
+        let names = listing.damaged.iter().filter_map(|aside| {
+            let name = SegmentName::parse(aside.strip_suffix(DAMAGED)?)?;
+            Some(name)
+        });
+        for name in names.filter(|name| name.tier == Resolution::Raw && name.last >= from) {
+            if !raw(listing).any(|known| known.covers(name.first, name.last)) {
+                self.vanished.push(Vanished {
+                    file: name.to_string(),
+                    samples: 1,
+                    is_damaged: true,
+                });
+            }
+        }
+    }
+
     /// Takes note of a list of the folder. It has to be one from before the position went on past what is missing in it.
     pub(super) fn look(
         &mut self,
@@ -58,6 +79,9 @@ impl Watch {
         from: u64,
         reading: Option<SegmentName>,
     ) -> Result<(), StoreError> {
+        if !std::mem::replace(&mut self.has_looked, true) {
+            self.set_aside_before(listing, from);
+        }
         let mut waiting = BTreeMap::new();
         for name in raw(listing).filter(|name| name.last >= from) {
             let samples = match self.waiting.get(&name) {

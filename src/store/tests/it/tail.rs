@@ -8,6 +8,7 @@ use glasshouse_core::failure::FailureReason;
 use glasshouse_core::metric::MetricKind;
 use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::Timestamp;
+use glasshouse_store::faults::{self, EIO, Fault, Operation, Plan};
 use glasshouse_store::{Batch, Retention, Store, StoreSettings, Tail, TailChunk, TailCursor};
 use proptest::prelude::*;
 
@@ -250,6 +251,54 @@ fn a_damaged_block_costs_its_series_and_is_told() {
     let mut tail = Tail::new(dir.path(), TailCursor::default());
     let chunk = tail.next(10).unwrap();
     assert!(!chunk.samples.is_empty() && chunk.lost.len() == 1);
+}
+
+#[test]
+fn a_segment_that_was_set_aside_before_the_first_look_is_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut written = Written::open(dir.path(), &quick());
+    written.run(250);
+    let segment = names(dir.path(), ".seg").into_iter().next().unwrap();
+    let aside = format!("{segment}.damaged");
+    std::fs::rename(dir.path().join(&segment), dir.path().join(aside)).unwrap();
+    let mut tail = Tail::new(dir.path(), TailCursor::default());
+    let vanished = tail.look().unwrap().vanished;
+    let vanished: Vec<_> = vanished
+        .iter()
+        .map(|one| (&*one.file, one.is_damaged))
+        .collect();
+    assert_eq!(vanished, [(&*segment, true)]);
+    assert!(tail.look().unwrap().vanished.is_empty());
+    // who has read it has lost nothing
+    let cursor = drain(&mut tail, 100, &mut Seen::new());
+    let mut tail = Tail::new(dir.path(), cursor);
+    assert!(tail.look().unwrap().vanished.is_empty());
+}
+
+#[test]
+fn a_head_that_cannot_be_read_any_more_is_read_where_it_was_sealed_into() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut written = Written::open(dir.path(), &quick());
+    let mut tail = Tail::new(dir.path(), TailCursor::default());
+    let mut seen = Seen::new();
+    written.run(20);
+    drain(&mut tail, 10, &mut seen);
+    let head = names(dir.path(), ".log").into_iter().next().unwrap();
+    written.run(150);
+    assert!(!dir.path().join(&head).exists(), "it was sealed");
+    // the file that is held open fails
+    faults::set(Plan {
+        fault: Fault::Error(EIO),
+        operations: vec![Operation::Read],
+        name: head,
+        skip: 0,
+        fail: u64::MAX,
+    });
+    tail.next(10).unwrap_err();
+    drain(&mut tail, 10, &mut seen);
+    let (_, failed) = faults::clear();
+    assert!(failed > 0);
+    assert_eq!(seen, written.appended);
 }
 
 #[test]
