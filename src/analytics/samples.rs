@@ -2,7 +2,7 @@
 //!
 //! | column | type | says |
 //! | --- | --- | --- |
-//! | `time` | timestamp in µs, UTC | when it was read; Spark knows nothing finer |
+//! | `time` | timestamp in µs, UTC | when it was read; Spark reads nothing finer |
 //! | `node` | text | id of the node; null where it is not known |
 //! | `host` | text | the name that it gives itself, as it may be shown; null where it is not known |
 //! | `metric` | text | OpenTelemetry name |

@@ -15,6 +15,7 @@ use glasshouse_core::time::{BootTime, Moment, Timestamp};
 use glasshouse_store::{Batch, Store, StoreSettings};
 
 const S: i64 = 1_000_000_000;
+const MS: i64 = 1_000_000;
 
 /// 2026-11-23T00:00:00Z.
 pub(super) const MIDNIGHT: i64 = 1_795_392_000 * S;
@@ -109,7 +110,7 @@ pub(super) fn write(state: &Path) -> Recorded {
         .iter()
         .map(|info| (info.clone(), Vec::new()))
         .collect();
-    // a time that no double holds exactly
+    // a time of which the store keeps the milliseconds
     let mut wall = MIDNIGHT - 1500 * S + 123_456_789;
     for tick in 0..3000_u64 {
         wall += match tick {
@@ -129,7 +130,7 @@ pub(super) fn write(state: &Path) -> Recorded {
                 .unwrap();
             let batch = batches.entry(&infos[number].collector).or_default();
             batch.push((reference, value, quality));
-            let at = at.wall;
+            let at = Timestamp::from_nanos(wall.div_euclid(MS) * MS);
             kept.push(Sample { at, value, quality });
         }
         for (collector, samples) in &batches {
