@@ -12,7 +12,7 @@ mod own;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use std::time::Duration;
 use glasshouse_core::access::METRICS_SCOPE;
 use glasshouse_core::labels::Labels;
 use glasshouse_core::reader::{
-    InventoryReader, Latest, ReadError, SampleReader, Selector, SeriesInfo,
+    InventoryReader, LATEST_LOOKBACK, Latest, ReadError, SampleReader, Selector, SeriesInfo,
 };
 use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::{Clock, Timestamp};
@@ -73,6 +73,8 @@ const SIGNS_OF_LIFE: [(&str, &str); 2] = [
     ("glasshouse.node.frames", "node-silent"),
     ("glasshouse.probe.batches_queued", "probe-silent"),
 ];
+/// What came last from a node that lives bears no later time than the clock shows, but for what the two were asked apart.
+const MOST_AHEAD: Duration = Duration::from_secs(5);
 /// Nothing has been stored yet.
 const EMPTY: &str = "empty";
 /// There is something that cannot be read.
@@ -137,6 +139,27 @@ impl FacePages {
     }
 }
 
+impl FacePages {
+    /// The newest samples at `now` of the series in which nothing of a later time came last.
+    ///
+    /// Once the clock was set back, old samples look fresh when their time comes again. A node that lives has written newer
+    /// ones by then, of earlier times; what a dead one wrote last still lies ahead.
+    fn signs_of_life(&self, selector: &Selector, now: Timestamp) -> Result<Vec<Latest>, ReadError> {
+        // far enough ahead to meet what lies there, and not so far that what comes now is out of sight
+        let later = now.after(LATEST_LOOKBACK / 2);
+        let last = self.world.samples.latest(selector, later)?.entries;
+        let ahead = last
+            .iter()
+            .filter(|one| one.sample.at > now.after(MOST_AHEAD));
+        let ahead: BTreeSet<_> = ahead
+            .map(|one| (&one.series.metric, &one.series.labels))
+            .collect();
+        let mut latest = self.world.samples.latest(selector, now)?.entries;
+        latest.retain(|one| !ahead.contains(&(&one.series.metric, &one.series.labels)));
+        Ok(latest)
+    }
+}
+
 impl PageSource for FacePages {
     fn render(&self) -> Result<Rendered, Unavailable> {
         let begun = self.world.clock.moment();
@@ -166,11 +189,11 @@ impl PageSource for FacePages {
             metrics: SIGNS_OF_LIFE.map(|(metric, _)| metric.to_owned()).into(),
             labels: Vec::new(),
         };
-        match self.world.samples.latest(&selector, now) {
+        match self.signs_of_life(&selector, now) {
             Err(error) => say(word(&error)),
             Ok(latest) => {
                 for (metric, trouble) in SIGNS_OF_LIFE {
-                    let mut fresh = latest.entries.iter().filter_map(Reading::of);
+                    let mut fresh = latest.iter().filter_map(Reading::of);
                     if !fresh.any(|reading| reading.series.metric == metric) {
                         say(trouble);
                     }

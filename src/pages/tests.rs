@@ -32,6 +32,8 @@ struct World {
     series: Mutex<Vec<Newest>>,
     has_inventory: bool,
     is_broken: bool,
+    /// How far the clock was set back. What is newest came before that, and older samples of each second with it.
+    set_back: Duration,
 }
 
 fn series(metric: &str, collector: &str, seconds: u64) -> SeriesInfo {
@@ -82,7 +84,10 @@ impl SampleReader for World {
             .filter(|(series, ..)| selector.matches(&series.metric, &series.labels));
         let entries = asked.map(|(series, age, value)| {
             let mut sample = Sample {
-                at: now.before(Duration::from_secs(*age)),
+                at: NOW
+                    .after(self.set_back)
+                    .before(Duration::from_secs(*age))
+                    .min(now),
                 value: value.ok(),
                 quality: value.map_or_else(Quality::Absent, |_| Quality::Good),
             };
@@ -366,6 +371,23 @@ fn health_follows_the_way_of_the_data() {
             ..World::default()
         };
         assert_eq!(pages(world).health(), troubles, "{node} s, {probe} s");
+    }
+}
+
+#[test]
+fn old_samples_whose_time_comes_again_are_no_sign_of_life() {
+    for (set_back, troubles) in [
+        (1, vec![]),
+        (60, vec!["node-silent", "probe-silent"]),
+        (3600, vec!["node-silent", "probe-silent"]),
+    ] {
+        let world = World {
+            series: Mutex::new(signs_of_life(1, 1)),
+            has_inventory: true,
+            set_back: Duration::from_secs(set_back),
+            ..World::default()
+        };
+        assert_eq!(pages(world).health(), troubles, "{set_back} s");
     }
 }
 
