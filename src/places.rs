@@ -62,6 +62,13 @@ impl ConfigFiles {
     }
 }
 
+/// The config that `glasshouse up` wrote for the node into a state folder of its own.
+pub(crate) fn state_folder_config(folder: &Path) -> Option<PathBuf> {
+    let config = folder.join("run/node.toml");
+    // what may not be looked at is there: who reads it says why it cannot be
+    config.try_exists().unwrap_or(true).then_some(config)
+}
+
 /// A config error as the end of a command: wrong content is bad usage, an unreadable file is not.
 pub(crate) fn config_failure(error: ConfigError) -> Failure {
     match &error {
