@@ -10,7 +10,8 @@ use std::io::{self, Write};
 use glasshouse_core::reader::{Latest, SeriesInfo};
 use glasshouse_core::sample::{Quality, Value};
 
-use crate::names::{Family, FamilyKind};
+use crate::apart::{Meaning, Names};
+use crate::names::Family;
 use crate::text::{Format, SeriesText, Writer};
 
 /// One reading to show.
@@ -53,13 +54,9 @@ pub struct Tally {
 #[derive(Debug, Default)]
 pub struct Page {
     families: BTreeMap<String, (Family, Vec<(SeriesText, Value)>)>,
-    /// Names that are taken, of families and of samples.
-    names: BTreeSet<String>,
+    names: Names,
     tally: Tally,
 }
-
-/// What tells one metric from another: two of the same name and another meaning are two.
-type Meaning<'a> = (&'a str, &'a str, &'static str, bool);
 
 impl Page {
     /// Settles what is shown. Names in `reserved` belong to families that the caller writes beside this page.
@@ -68,19 +65,14 @@ impl Page {
         let mut metrics: BTreeMap<Meaning<'a>, Vec<Reading<'a>>> = BTreeMap::new();
         for reading in readings {
             let series = reading.series;
-            let meaning = (
-                series.metric.as_str(),
-                series.unit.as_str(),
-                series.kind.word(),
-                series.states.is_empty(),
-            );
-            metrics.entry(meaning).or_default().push(reading);
+            metrics
+                .entry(Meaning::of(series))
+                .or_default()
+                .push(reading);
         }
         let mut page = Self::default();
-        page.names
-            .extend(["target", "target_info"].map(str::to_owned));
         reserved.iter().for_each(|family| {
-            page.take_names(family);
+            page.names.take(family);
         });
         for readings in metrics.into_values() {
             page.add(&readings);
@@ -114,7 +106,7 @@ impl Page {
             return;
         };
         let family = Family::of(first.series);
-        if !self.take_names(&family) {
+        if !self.names.take(&family) {
             self.tally.same_name += count(readings.len());
             return;
         }
@@ -148,40 +140,13 @@ impl Page {
         for Reading { series, value } in readings {
             let text = SeriesText::new(family, series);
             let distinct: BTreeSet<&String> = text.lines().iter().collect();
-            let is_fit = match value {
-                Value::State(holds) => usize::from(*holds) < series.states.len(),
-                Value::U64(_) | Value::F64(_) => {
-                    family.kind != FamilyKind::States && value.is_finite()
-                }
-            };
-            if is_fit && distinct.len() == text.lines().len() {
+            if family.fits(series, *value) && distinct.len() == text.lines().len() {
                 lines.push((text, series.collector.as_str(), *value));
             } else {
                 self.tally.unfit += 1;
             }
         }
         lines
-    }
-
-    /// Whether all names that the family's samples can have were free; they are taken then.
-    fn take_names(&mut self, family: &Family) -> bool {
-        let name = &family.name;
-        let wanted = match family.kind {
-            // OpenMetrics keeps the second suffix for the time at which a counter began
-            FamilyKind::Counter => {
-                vec![
-                    name.clone(),
-                    format!("{name}_total"),
-                    format!("{name}_created"),
-                ]
-            }
-            FamilyKind::Gauge | FamilyKind::States => vec![name.clone()],
-        };
-        if wanted.iter().any(|name| self.names.contains(name)) {
-            return false;
-        }
-        self.names.extend(wanted);
-        true
     }
 }
 

@@ -70,6 +70,7 @@
 //! written to for others.
 
 mod accumulate;
+mod blocks;
 mod bytes;
 mod catalog;
 mod checksum;

@@ -130,8 +130,9 @@ fn segment_has(
     from: i64,
     to: i64,
 ) -> Result<bool, StoreError> {
-    let times = Times::decode(&file.block(times)?).map_err(|error| error.inside(&file.path))?;
-    let column = column(file, entry, &times)?;
+    let times = file.times(times)?;
+    let mut column = Column::default();
+    file.column(entry.block, &times, &mut column)?;
     let inside = |(wall, sampled): &(i64, bool)| *sampled && from <= *wall && *wall < to;
     let sampled = column.rows().map(|row| row.is_some());
     Ok(times
@@ -140,16 +141,6 @@ fn segment_has(
         .copied()
         .zip(sampled)
         .any(|row| inside(&row)))
-}
-
-fn column(file: &SegmentFile, entry: &SeriesEntry, times: &Times) -> Result<Column, StoreError> {
-    let inside = |error: Malformed| error.inside(&file.path);
-    let mut column = Column::default();
-    column.decode(&file.block(entry.block)?).map_err(inside)?;
-    if column.len() != times.len() {
-        return Err(inside(Malformed("a column is not as long as its times")));
-    }
-    Ok(column)
 }
 
 fn open_all<'a>(
@@ -267,13 +258,13 @@ impl<'a> Newest<'a> {
         if let Some(known) = self.known.get(&place) {
             return Ok(*known);
         }
-        let inside = |error: Malformed| error.inside(&self.file.path);
         let times = match self.times.take() {
             Some((offset, known)) if offset == times.offset => known,
-            _ => Times::decode(&self.file.block(times)?).map_err(inside)?,
+            _ => self.file.times(times)?,
         };
         let (_, times) = self.times.insert((place.0, times));
-        let column = column(self.file, entry, times)?;
+        let mut column = Column::default();
+        self.file.column(entry.block, times, &mut column)?;
         let rows = column
             .rows()
             .zip(times.wall.iter().map(|wall| Timestamp::from_nanos(*wall)));

@@ -19,6 +19,7 @@ use glasshouse_core::reader::{ReadError, Selector, SeriesInfo};
 use glasshouse_core::sample::Sample;
 use glasshouse_core::time::{Day, Timestamp, Window};
 
+use crate::blocks;
 use crate::column::Column;
 use crate::error::{Malformed, StoreError};
 use crate::files::SegmentName;
@@ -183,8 +184,7 @@ impl Scan {
         let Some(times) = times else {
             return Ok(());
         };
-        column.clear();
-        let decoded = segment.column(block.place, times, column);
+        let decoded = segment.file.column(block.place, times, column);
         if readable(&mut self.damaged, name, decoded)?.is_none() {
             return Ok(());
         }
@@ -202,19 +202,10 @@ impl Scan {
 
 impl Segment {
     fn times(&self, collector: usize) -> Result<Times, StoreError> {
-        let inside = |error: Malformed| error.inside(&self.file.path);
         let place = self.times.get(collector).copied();
-        let place = place.ok_or_else(|| inside(Malformed("the index points nowhere")))?;
-        Times::decode(&self.file.block(place)?).map_err(inside)
-    }
-
-    fn column(&self, place: Place, times: &Times, column: &mut Column) -> Result<(), StoreError> {
-        let inside = |error: Malformed| error.inside(&self.file.path);
-        column.decode(&self.file.block(place)?).map_err(inside)?;
-        if column.len() != times.len() {
-            return Err(inside(Malformed("a column is not as long as its times")));
-        }
-        Ok(())
+        let place =
+            place.ok_or_else(|| Malformed("the index points nowhere").inside(&self.file.path))?;
+        self.file.times(place)
     }
 }
 
@@ -262,11 +253,7 @@ fn readable<T>(
     name: SegmentName,
     read: Result<T, StoreError>,
 ) -> Result<Option<T>, StoreError> {
-    match read {
-        Err(error) if error.is_damage() => {
-            damaged.insert(name.to_string());
-            Ok(None)
-        }
-        read => read.map(Some),
-    }
+    blocks::readable(read, || {
+        damaged.insert(name.to_string());
+    })
 }

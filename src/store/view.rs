@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use glasshouse_core::reader::Resolution;
 
+use crate::blocks::readable;
 use crate::bytes::wide;
 use crate::disk::File;
 use crate::error::StoreError;
@@ -132,14 +133,10 @@ impl View {
         footer: &Footer,
         read: Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        match read {
-            Err(error) if error.is_damage() => {
-                let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-                cache.damaged.insert(footer.name);
-                Ok(None)
-            }
-            read => read.map(Some),
-        }
+        readable(read, || {
+            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.damaged.insert(footer.name);
+        })
     }
 
     /// Every file that is known to be damaged.

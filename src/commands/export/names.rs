@@ -3,11 +3,11 @@
 //! Two metrics can be one name once they are translated. As on `/metrics`, the first by name, unit and kind has it, so that what
 //! is exported continues what was scraped; the others are left out and counted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use glasshouse_core::reader::SeriesInfo;
-use glasshouse_exposition::{Family, FamilyKind};
+use glasshouse_exposition::{Family, Meaning, Names};
 
 /// A family and the places of its series in a scan.
 pub(super) struct Planned {
@@ -20,15 +20,9 @@ pub(super) struct Planned {
 pub(super) fn families(series: &[Arc<SeriesInfo>]) -> (Vec<Planned>, u64) {
     let mut metrics: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (place, info) in series.iter().enumerate() {
-        let meaning = (
-            info.metric.as_str(),
-            info.unit.as_str(),
-            info.kind.word(),
-            info.states.is_empty(),
-        );
-        metrics.entry(meaning).or_default().push(place);
+        metrics.entry(Meaning::of(info)).or_default().push(place);
     }
-    let mut taken = BTreeSet::new();
+    let mut names = Names::default();
     let mut planned = BTreeMap::new();
     let mut left_out = 0;
     for places in metrics.into_values() {
@@ -36,25 +30,11 @@ pub(super) fn families(series: &[Arc<SeriesInfo>]) -> (Vec<Planned>, u64) {
             continue;
         };
         let family = Family::of(first);
-        if take(&mut taken, &family) {
+        if names.take(&family) {
             planned.insert(family.name.clone(), Planned { family, places });
         } else {
             left_out += u64::try_from(places.len()).unwrap_or(u64::MAX);
         }
     }
     (planned.into_values().collect(), left_out)
-}
-
-/// Whether all names that the samples of a family can have were free; they are taken then.
-fn take(taken: &mut BTreeSet<String>, family: &Family) -> bool {
-    let mut names = vec![family.name.clone()];
-    if family.kind == FamilyKind::Counter {
-        // OpenMetrics keeps the second suffix for the time at which a counter began
-        names.extend(["total", "created"].map(|end| format!("{}_{end}", family.name)));
-    }
-    if names.iter().any(|name| taken.contains(name)) {
-        return false;
-    }
-    taken.extend(names);
-    true
 }

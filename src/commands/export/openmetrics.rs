@@ -9,7 +9,7 @@ use std::io;
 use glasshouse_core::reader::{ReadError, SeriesInfo};
 use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::{Day, Timestamp};
-use glasshouse_exposition::{Family, FamilyKind, Format, SeriesText, Writer};
+use glasshouse_exposition::{Family, Format, SeriesText, Writer};
 use glasshouse_store::export::{ExportFile, ExportFolder};
 use glasshouse_store::{Scan, StoreError};
 
@@ -153,7 +153,7 @@ impl Page<'_> {
             for sample in block {
                 match (sample.quality, sample.value) {
                     (Quality::Good | Quality::Estimated, Some(value)) => {
-                        if fits(value, info, family) {
+                        if family.fits(info, value) {
                             points.push((sample.at, value));
                         } else {
                             self.left_out.unfit += 1;
@@ -172,13 +172,5 @@ impl Page<'_> {
         let repeated = u64::try_from(all - points.len()).unwrap_or(u64::MAX);
         self.left_out.repeated += repeated;
         Ok(points)
-    }
-}
-
-/// Whether a value can be written: a state that the metric has, or a number.
-fn fits(value: Value, info: &SeriesInfo, family: &Family) -> bool {
-    match value {
-        Value::State(index) => usize::from(index) < info.states.len(),
-        Value::U64(_) | Value::F64(_) => family.kind != FamilyKind::States && value.is_finite(),
     }
 }

@@ -13,7 +13,6 @@ use crate::error::{Malformed, StoreError};
 use crate::files::head_name;
 use crate::index::{Index, SeriesEntry};
 use crate::segment::{Footer, SegmentFile};
-use crate::times::Times;
 use crate::view::{OpenHead, Snapshot, View};
 
 /// What is to be read.
@@ -269,8 +268,7 @@ fn follow_each_other(ends: [Timestamp; 2]) -> bool {
 fn each_time(file: &SegmentFile, mut take: impl FnMut(i64)) -> Result<(), StoreError> {
     let bytes = file.index()?;
     for collector in &parse(&bytes, file)?.collectors {
-        let block = file.block(collector.times)?;
-        let times = Times::decode(&block).map_err(|error| error.inside(&file.path))?;
+        let times = file.times(collector.times)?;
         times.wall.iter().copied().for_each(&mut take);
     }
     Ok(())

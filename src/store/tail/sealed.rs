@@ -7,6 +7,7 @@ use glasshouse_core::sample::Sample;
 use glasshouse_core::time::{BootTime, Moment, Timestamp};
 
 use super::{TailChunk, TailCursor};
+use crate::blocks::readable;
 use crate::column::Column;
 use crate::error::{Malformed, StoreError};
 use crate::files::SegmentName;
@@ -109,7 +110,7 @@ impl Sealed {
             };
             let current = match &mut self.current {
                 Some(current) => current,
-                None => match readable(times(file, collector), &mut self.lost)? {
+                None => match readable(file.times(collector.times), || self.lost += 1)? {
                     Some(times) => self.current.insert(Current {
                         from: cursor.read_of(&collector.name, times.rows()),
                         times,
@@ -155,7 +156,9 @@ impl Current {
                 let Some(entry) = collector.series.last() else {
                     return Ok(true);
                 };
-                let column = readable(column(file, entry, self.times.len()), lost)?;
+                let mut column = Column::default();
+                let read = file.column(entry.block, &self.times, &mut column);
+                let column = readable(read, || *lost += 1)?.map(|()| column);
                 let entry = collector.series.pop();
                 self.block = entry.zip(column).map(|(entry, column)| Block {
                     entry,
@@ -230,30 +233,4 @@ fn collectors(file: &SegmentFile) -> Result<Vec<Collector>, StoreError> {
         .iter_mut()
         .for_each(|collector| collector.series.reverse());
     Ok(collectors)
-}
-
-fn times(file: &SegmentFile, collector: &Collector) -> Result<Times, StoreError> {
-    let block = file.block(collector.times)?;
-    Times::decode(&block).map_err(|error| error.inside(&file.path))
-}
-
-fn column(file: &SegmentFile, entry: &SeriesEntry, rows: usize) -> Result<Column, StoreError> {
-    let inside = |error: Malformed| error.inside(&file.path);
-    let mut column = Column::default();
-    column.decode(&file.block(entry.block)?).map_err(inside)?;
-    if column.len() != rows {
-        return Err(inside(Malformed("a column is not as long as its times")));
-    }
-    Ok(column)
-}
-
-/// What was read, or `None` where it is damaged, which is counted.
-fn readable<T>(read: Result<T, StoreError>, lost: &mut u64) -> Result<Option<T>, StoreError> {
-    match read {
-        Err(error) if error.is_damage() => {
-            *lost += 1;
-            Ok(None)
-        }
-        read => read.map(Some),
-    }
 }
