@@ -236,10 +236,15 @@ fn mend_head(dir: &Path, sequence: u64, found: &mut Found) -> Result<(), StoreEr
 }
 
 /// The segments that count, as the folder says, and the names of those that they replace.
-pub(crate) fn reload(dir: &Path) -> Result<(Catalog, Vec<String>), StoreError> {
+///
+/// A head that is still to be sealed is not counted, although its segment may stand: its name could not be synced, and it
+/// is written again. It must not be part of another one by then.
+pub(crate) fn reload(dir: &Path, pending: &[u64]) -> Result<(Catalog, Vec<String>), StoreError> {
     let mut listing = Listing::read(dir).map_err(|source| StoreError::io("list", dir, source))?;
     // Heads wait to be sealed; that is known.
     listing.heads.clear();
+    let is_pending = |name: SegmentName| name.first == name.last && pending.contains(&name.first);
+    listing.segments.retain(|(name, _)| !is_pending(*name));
     let mut footers = Vec::new();
     for (name, inode) in std::mem::take(&mut listing.segments) {
         match SegmentFile::open(dir, name) {

@@ -171,7 +171,7 @@ impl Store {
                 name.into_iter()
                     .for_each(|name| failing.note(name, now.boot));
                 // Part of it may stand already.
-                let (catalog, replaced) = reload(&self.folder.dir)?;
+                let (catalog, replaced) = reload(&self.folder.dir, &self.pending)?;
                 self.folder.catalog = catalog;
                 self.folder.replaced.extend(replaced);
                 Err(error)

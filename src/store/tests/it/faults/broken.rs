@@ -1,6 +1,7 @@
 //! A sector that the disk never gives back costs its file, and not the node.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::folder;
 use super::life::everything;
@@ -83,6 +84,50 @@ fn a_head_that_cannot_be_read_is_set_aside_and_those_behind_it_are_sealed() {
     faults::clear();
     drop(store);
     assert!(Store::open(dir.path(), quick()).unwrap().1.is_clean());
+}
+
+/// Nothing of these kinds succeeds on files whose name has this in it, once.
+fn fails_once(operation: Operation, name: &str) {
+    faults::set(Plan {
+        fault: Fault::Error(EIO),
+        operations: vec![operation],
+        name: name.to_owned(),
+        skip: 0,
+        fail: 1,
+    });
+}
+
+#[test]
+fn a_segment_whose_head_is_to_be_sealed_again_is_not_merged_before() {
+    let dir = folder();
+    let mut settings = quick();
+    settings.retry = Duration::from_secs(1);
+    let (mut store, _) = Store::open(dir.path(), settings).unwrap();
+    let mut run = |seconds: std::ops::Range<i64>| {
+        let mut errors = Vec::new();
+        for n in seconds.step_by(10) {
+            let done = store.maintain(moment(START + n * S, n * S));
+            errors.extend(done.err().map(|error| error.to_string()));
+            append(&mut store, n);
+        }
+        errors
+    };
+    assert_eq!(run(0..600), [""; 0]);
+    // The last head of the stretch: its segment stands, and the folder is not synced.
+    let folder = dir.path().file_name().unwrap().to_str().unwrap();
+    fails_once(Operation::Sync, folder);
+    assert_eq!(run(600..610).len(), 1);
+    assert!(names(dir.path(), ".seg").contains(&"raw-000000000006-000000000006.seg".to_owned()));
+    // The merge of the others fails too, and the writer looks at what stands there.
+    fails_once(Operation::Create, "raw-000000000001-000000000005");
+    assert_eq!(run(610..700).len(), 1, "{:?}", names(dir.path(), ""));
+    faults::clear();
+    assert_eq!(run(700..6000), [""; 0]);
+    let seconds: Vec<f64> = (0..6000).step_by(10).map(f64::from).collect();
+    assert_eq!(values(dir.path()), (seconds, false));
+    drop(store);
+    let (_, recovery) = Store::open(dir.path(), quick()).unwrap();
+    assert!(recovery.is_clean(), "{recovery:?}");
 }
 
 #[test]
