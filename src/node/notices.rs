@@ -113,12 +113,7 @@ impl Notices {
     }
 
     /// What the node itself finds wrong: nothing came from the probe for this long, and what its own parts say.
-    pub(crate) fn own(
-        &mut self,
-        silent_for: Option<Duration>,
-        stated: Vec<Stated>,
-        now: Moment,
-    ) {
+    pub(crate) fn own(&mut self, silent_for: Option<Duration>, stated: Vec<Stated>, now: Moment) {
         let is_well = silent_for.is_none() && stated.is_empty() && self.of_store.is_empty();
         if is_well && self.life.is_calm() {
             return;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +15,11 @@ use glasshouse_core::time::{Clock, SystemClock, Timestamp};
 use glasshouse_exposition::remote_write::{CONTENT_ENCODING, MEDIA_TYPE, VERSION_HEADER};
 use secrecy::{ExposeSecret, SecretString};
 use ureq::Agent;
+use ureq::config::Config;
+use ureq::http::Uri;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use super::answer::Answer;
 use super::settings::{Credentials, RemoteSettings};
@@ -107,7 +112,7 @@ impl Client {
         if let Some(agent) = self.agent.as_ref().filter(|_| files == self.files) {
             return Ok(agent.clone());
         }
-        let agent = Agent::new_with_config(
+        let agent = Agent::with_parts(
             Agent::config_builder()
                 .http_status_as_error(false)
                 // nobody stands between, and nobody sends us elsewhere
@@ -125,6 +130,8 @@ impl Client {
                 .max_idle_age(KEPT_OPEN)
                 .tls_config(self.tls()?)
                 .build(),
+            DefaultConnector::default(),
+            Names::default(),
         );
         self.agent = Some(agent.clone());
         self.files = files;
@@ -208,6 +215,42 @@ impl Client {
     }
 }
 
+/// Finds addresses of names. `localhost` is this machine and nothing else, whatever a resolver says: plain http may go there.
+#[derive(Debug, Default)]
+struct Names(DefaultResolver);
+
+impl Resolver for Names {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let Some(known) = this_machine(uri) else {
+            return self.0.resolve(uri, config, timeout);
+        };
+        let mut addresses = self.empty();
+        known.into_iter().for_each(|one| addresses.push(one));
+        Ok(addresses)
+    }
+}
+
+/// The addresses of `localhost`, where that is the host.
+fn this_machine(uri: &Uri) -> Option<[SocketAddr; 2]> {
+    let host = uri.host()?;
+    let port = match uri.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    };
+    let port = uri.port_u16().unwrap_or(port);
+    let addresses = [
+        IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::LOCALHOST),
+    ];
+    host.eq_ignore_ascii_case("localhost")
+        .then(|| addresses.map(|address| SocketAddr::new(address, port)))
+}
+
 enum Trouble {
     Own(ClientError),
     Network(ureq::Error),
@@ -278,6 +321,21 @@ fn private_key(path: &Path) -> Result<PrivateKey<'static>, ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn localhost_is_this_machine_whatever_a_resolver_says() {
+        let known = |uri: &str| {
+            let known = this_machine(&uri.parse().unwrap());
+            known.map(|known| known.map(|one| one.to_string()))
+        };
+        let both = |port| Some([format!("127.0.0.1:{port}"), format!("[::1]:{port}")]);
+        assert_eq!(known("http://localhost:9090/write"), both(9090));
+        assert_eq!(known("https://localhost/"), both(443));
+        assert_eq!(known("http://LOCALHOST/"), both(80));
+        for other in ["http://localhost.example/", "http://127.0.0.1/", "/"] {
+            assert_eq!(known(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_receiver_says_when_to_come_again_in_two_ways() {

@@ -231,6 +231,8 @@ impl<P: Post> Sender<P> {
             warn!(file, blocks, "Damaged blocks of the store are not sent.");
         }
         let mut points = self.table.take(&chunk);
+        let left_out = self.table.take_left_out();
+        self.totals.dropped(Dropped::Ambiguous, left_out);
         self.leave_out_old(&mut points, now.boot);
         let work = Work {
             pieces: cut(points, self.most, &self.table.lines),

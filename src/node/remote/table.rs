@@ -50,6 +50,8 @@ pub(super) struct Table {
     newest: Timestamp,
     /// A series was left out, and that was said.
     is_left_out: bool,
+    /// Samples that were left out with their series, and not counted yet.
+    left_out: u64,
 }
 
 /// Who a series is, whatever it says.
@@ -62,6 +64,8 @@ struct Entry {
     kind: FamilyKind,
     /// None where it is not sent.
     lines: Vec<u32>,
+    /// It is not sent because another one has its name and labels.
+    is_ambiguous: bool,
     interval: Duration,
     last: Timestamp,
     /// It was sent, and has not ended since.
@@ -95,6 +99,7 @@ impl Table {
             lines: Lines::default(),
             newest: Timestamp::from_nanos(i64::MIN),
             is_left_out: false,
+            left_out: 0,
         }
     }
 
@@ -113,11 +118,18 @@ impl Table {
         for (place, sample) in &chunk.samples {
             let key = keys.get(*place);
             if let Some(entry) = key.and_then(|key| self.entries.get_mut(key)) {
+                let is_lost = entry.is_ambiguous && sample.value.is_some();
+                self.left_out = self.left_out.saturating_add(u64::from(is_lost));
                 entry.take(sample, &mut points);
             }
         }
         self.end(chunk, &mut points);
         points
+    }
+
+    /// Samples that were left out since this was asked the last time, because of two series that would be one.
+    pub(super) const fn take_left_out(&mut self) -> u64 {
+        std::mem::replace(&mut self.left_out, 0)
     }
 
     /// Makes sure that the series is known as it is now.
@@ -139,9 +151,11 @@ impl Table {
         }
         let info = &key.0;
         let family = Family::of(info);
+        let mut is_ambiguous = false;
         let lines = if self.choice.takes([&info.metric, &family.sample_name()]) {
             let lines = Line::of(&self.sender, &family, info);
             self.lines.add(&family, lines).unwrap_or_else(|| {
+                is_ambiguous = true;
                 self.leave_out(info);
                 Vec::new()
             })
@@ -151,6 +165,7 @@ impl Table {
         let entry = Entry {
             kind: family.kind,
             lines,
+            is_ambiguous,
             interval: info.interval,
             last: Timestamp::from_nanos(i64::MIN),
             is_open: false,

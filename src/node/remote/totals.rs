@@ -25,6 +25,8 @@ pub(crate) enum Dropped {
     Expired,
     /// The store could not read them.
     Damaged,
+    /// Their series has name and labels of another one, as Prometheus writes them.
+    Ambiguous,
 }
 
 /// Why something is tried again.
@@ -60,7 +62,7 @@ impl Failed {
     }
 }
 
-const DROPPED: [(Dropped, &str); 7] = [
+const DROPPED: [(Dropped, &str); 8] = [
     (Dropped::OutOfOrder, "out_of_order"),
     (Dropped::TooOld, "too_old"),
     (Dropped::Duplicate, "duplicate"),
@@ -68,6 +70,7 @@ const DROPPED: [(Dropped, &str); 7] = [
     (Dropped::Refused, "refused"),
     (Dropped::Expired, "expired"),
     (Dropped::Damaged, "damaged"),
+    (Dropped::Ambiguous, "ambiguous"),
 ];
 
 const FAILED: [(Failed, &str); 7] = [

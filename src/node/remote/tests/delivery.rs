@@ -284,6 +284,23 @@ fn a_request_that_is_too_large_is_cut_until_it_is_taken() {
 }
 
 #[test]
+fn of_two_series_that_would_be_one_the_samples_of_the_second_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    for second in 1..=50 {
+        world.now = second;
+        let value = Some(Value::U64(second.unsigned_abs()));
+        world.row("one", &[(info("same.name", "one", &[]), value)]);
+        world.row("two", &[(info("same_name", "two", &[]), value)]);
+        world.maintain();
+        world.send();
+    }
+    world.settle();
+    assert_eq!(world.arrived()["same_name_bytes{}"].len(), 50);
+    assert_eq!(world.totals.of("samples_dropped", "ambiguous"), 50);
+}
+
+#[test]
 fn one_sample_that_is_too_large_is_dropped_and_counted_slowly() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::new(dir.path());
