@@ -260,7 +260,7 @@ mod tests {
         .as_json()
     }
 
-    /// The example of the README, as the probe would read it.
+    /// The examples of the README, as those would read them whose files they are.
     #[test]
     fn the_config_of_the_readme_is_one() {
         let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
@@ -273,6 +273,12 @@ mod tests {
         assert!(!blocks.is_empty());
         let folder = tempfile::tempdir().unwrap();
         for block in blocks {
+            if block.starts_with("# glasshouse.toml\n") {
+                let file = folder.path().join("glasshouse.toml");
+                std::fs::write(&file, block).unwrap();
+                crate::config::main_file::load(&file).unwrap();
+                continue;
+            }
             let file = folder.path().join("probe.toml");
             std::fs::write(&file, block).unwrap();
             let config = probe_file::load(&file, &registry::collectors()).unwrap();
