@@ -1,5 +1,6 @@
 //! The head that is being written.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,10 @@ use crate::segment::sync_folder;
 
 /// Batches in one head at most, so that columns stay within what a reader accepts.
 pub(crate) const MOST_BATCHES: u64 = 1 << 16;
+
+/// Values that sealing may have to hold of one collector at once: its batches times its series, 10 bytes each. A collector
+/// at 1 s with all the series that one may have stays far below in the five minutes of a head.
+const MOST_CELLS: usize = 1 << 23;
 
 /// The buffer is not kept larger than this between appends: a batch of a few thousand samples.
 const KEPT_BUFFER: usize = 64 << 10;
@@ -36,6 +41,8 @@ pub(crate) struct Head {
     /// When its first batch was read.
     pub(crate) opened: Option<Moment>,
     pub(crate) batches: u64,
+    /// Batches of each collector.
+    rows: BTreeMap<String, usize>,
     pub(crate) unsynced: bool,
     /// A sync failed: the next one may say that all is well although what was to be synced is gone.
     pub(crate) sync_failed: bool,
@@ -66,6 +73,7 @@ impl Head {
             torn: false,
             opened: None,
             batches: 0,
+            rows: BTreeMap::new(),
             unsynced: true,
             sync_failed: false,
             folder_unsynced: true,
@@ -84,6 +92,24 @@ impl Head {
         head.path = path;
         head.began_with = head.bytes;
         Ok(head)
+    }
+
+    /// Whether sealing it stays inside a node's memory with one more batch of the collector, which has so many series. One
+    /// batch always fits.
+    pub(crate) fn takes(&self, collector: &str, series: usize) -> bool {
+        let rows = self.rows.get(collector).copied().unwrap_or(0);
+        self.batches < MOST_BATCHES
+            && (rows == 0 || (rows + 1).saturating_mul(series) <= MOST_CELLS)
+    }
+
+    /// A batch was written.
+    pub(crate) fn count(&mut self, collector: &str, at: Moment) {
+        self.batches += 1;
+        self.opened = self.opened.or(Some(at));
+        match self.rows.get_mut(collector) {
+            Some(rows) => *rows += 1,
+            None => drop(self.rows.insert(collector.to_owned(), 1)),
+        }
     }
 
     /// Bytes that came since it began.

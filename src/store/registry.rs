@@ -87,8 +87,7 @@ impl Registry {
                 most,
             })
         };
-        let of_collector = self.counts.get(&info.collector).copied().unwrap_or(0);
-        if of_collector + more > limits.a_collector {
+        if self.of_collector(&info.collector) + more > limits.a_collector {
             return refused(SeriesLimit::OfCollector, limits.a_collector);
         }
         let most = limits.all.min(MOST_SERIES);
@@ -96,6 +95,11 @@ impl Registry {
             return refused(SeriesLimit::OfAll, most);
         }
         Ok(())
+    }
+
+    /// How many series a collector has.
+    pub(crate) fn of_collector(&self, collector: &str) -> usize {
+        self.counts.get(collector).copied().unwrap_or(0)
     }
 
     /// How many series there are.

@@ -15,7 +15,7 @@ use crate::failing::Failing;
 use crate::files::head_name;
 use crate::folder::Folder;
 use crate::frame;
-use crate::head::{Head, MOST_BATCHES};
+use crate::head::Head;
 use crate::record::put_batch;
 use crate::recovery::{Found, Recovery, lock, recover};
 use crate::registry::Registry;
@@ -227,11 +227,15 @@ impl Store {
         for (series, _, _) in batch.samples {
             self.registry.check(batch.collector, *series)?;
         }
-        if self.head.batches >= MOST_BATCHES {
+        let series = self.registry.of_collector(batch.collector);
+        if !self.head.takes(batch.collector, series) {
             if self.head_is_full {
                 return Err(StoreError::HeadFull);
             }
-            self.rotate()?;
+            let rotated = self.rotate();
+            // Not tried again before the next upkeep.
+            self.head_is_full = rotated.is_err();
+            rotated?;
         }
         let at = whole_millis(batch.at);
         let samples = batch.samples.iter().map(|(series, value, quality)| {
@@ -241,8 +245,7 @@ impl Store {
         let put = put_batch(&mut self.head.buffer, batch.collector, at, samples);
         put.map_err(|size| too_large("a batch", size))?;
         self.commit()?;
-        self.head.batches += 1;
-        self.head.opened = self.head.opened.or(Some(at));
+        self.head.count(batch.collector, at);
         Ok(())
     }
 }

@@ -103,6 +103,7 @@ impl Store {
             || now.boot.since(opened.boot) >= self.settings.rotate
             || stretch(now.wall) != stretch(opened.wall)
             || self.head.batches >= MOST_BATCHES
+            || self.head_is_full
     }
 
     /// Begins the next head. Where that fails, a head that is full takes no more until it is tried again.
@@ -229,7 +230,9 @@ impl Store {
             return Ok(());
         }
         self.failing.note(sealed, now);
-        let is_lost = error.is_unreadable() && error.is_of(&self.folder.dir.join(&name));
+        // What is too large for a segment today will be tomorrow, and all behind it would wait for ever.
+        let is_lost = error.is_unreadable() && error.is_of(&self.folder.dir.join(&name))
+            || matches!(error, StoreError::TooLarge { .. });
         if is_lost && self.failing.skipped(now).contains(&sealed) {
             self.failing.forget(sealed);
             return self.put_aside(name, done);

@@ -101,3 +101,16 @@ fn a_full_head_refuses_by_name_and_is_not_tried_at_each_batch() {
     assert!(store.maintain(later).unwrap().rotated);
     assert_eq!(again(&mut store).0, 0);
 }
+
+/// 65,536 batches of one sample and then one of all series would unfold to gigabytes where a head is sealed.
+#[test]
+fn a_head_ends_before_its_columns_outgrow_a_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, _) = Store::open(dir.path(), quick()).unwrap();
+    let many = devices(0..4000);
+    append(&mut store, 0, &many).unwrap();
+    for second in 1..2200 {
+        append(&mut store, second, &many[..1]).unwrap();
+    }
+    assert_eq!(names(dir.path(), ".log").len(), 2);
+}
