@@ -145,14 +145,32 @@ fn install_debian(shell: &Shell, wanted: &DebianPackage) -> Result<(), String> {
                 .run()
                 .and_then(|()| install())
         })
-        .map_err(|error| format!("{by_hand} ({error})"))
+        .map_err(|error| format!("{by_hand} ({error})"))?;
+    keep_from_boot(shell, package);
+    keep_from_boot(shell, provides);
+    Ok(())
+}
+
+/// Debian's packages also start their services at the next boot; what was installed for tests and benches must not.
+fn keep_from_boot(shell: &Shell, service: &str) {
+    let unit = format!("{service}.service");
+    let helper = "deb-systemd-helper";
+    let is_service = in_path(helper)
+        && ["/lib/systemd/system", "/usr/lib/systemd/system"]
+            .iter()
+            .any(|folder| Path::new(folder).join(&unit).exists());
+    let disable = || cmd!(shell, "{helper} disable {unit}").quiet().run();
+    if is_service && disable().is_err() {
+        println!("`{unit}` will start at the next boot: systemctl disable {unit}");
+    }
 }
 
 /// What Debian's packages ask before they start their services (invoke-rc.d(8)).
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Forbids services, whatever they are.
-const FORBIDS: &str = "#!/bin/sh\nexit 101\n";
+const FORBIDS: &str =
+    "#!/bin/sh\n# of Glasshouse's cargo xtask, while it installs peers\nexit 101\n";
 
 /// As long as it lives, what is installed starts no service: peers run when a test or a bench starts them. What the
 /// machine's owner says there is left as it is.
@@ -162,7 +180,9 @@ struct NoServices {
 
 impl NoServices {
     fn during_installs(shell: &Shell) -> Self {
-        let may = is_root(shell) && !Path::new(POLICY).exists();
+        // one of the same words is left of a run that was interrupted
+        let stands = std::fs::read_to_string(POLICY).is_ok_and(|policy| policy != FORBIDS);
+        let may = is_root(shell) && !stands;
         let written = || -> std::io::Result<()> {
             std::fs::write(POLICY, FORBIDS)?;
             std::fs::set_permissions(POLICY, std::fs::Permissions::from_mode(0o755))
