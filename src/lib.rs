@@ -66,8 +66,8 @@ fn run(line: &CommandLine) -> Result<Exit, Failure> {
 
 fn dispatch(global: &Global, command: &Command) -> Result<Exit, Failure> {
     use crate::commands::{
-        audit, check, collect, collectors, events, export, generate, logs, mcp, policy, query, small,
-        store,
+        audit, check, collect, collectors, events, export, generate, logs, mcp, policy, query,
+        small, store,
     };
 
     match command {

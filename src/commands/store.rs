@@ -239,8 +239,13 @@ mod tests {
     fn global(folder: &std::path::Path) -> Global {
         use clap::Parser as _;
         let folder = folder.to_str().unwrap();
-        let line =
-            crate::cli::CommandLine::parse_from(["glasshouse", "--state-dir", folder, "store", "stat"]);
+        let line = crate::cli::CommandLine::parse_from([
+            "glasshouse",
+            "--state-dir",
+            folder,
+            "store",
+            "stat",
+        ]);
         line.global
     }
 

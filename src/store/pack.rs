@@ -366,11 +366,7 @@ fn put_pco<T: Number>(
     Ok(())
 }
 
-fn take_pco<T: Number>(
-    cursor: &mut Cursor<'_>,
-    rows: usize,
-    zero: T,
-) -> Result<Vec<T>, Malformed> {
+fn take_pco<T: Number>(cursor: &mut Cursor<'_>, rows: usize, zero: T) -> Result<Vec<T>, Malformed> {
     let length = cursor.count(usize::MAX)?;
     let packed = cursor.take(length)?;
     let unpack = || {

@@ -19,8 +19,8 @@ mod model;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
-mod tail;
-#[cfg(test)]
 mod scan;
+#[cfg(test)]
+mod tail;
 #[cfg(test)]
 mod upkeep;
