@@ -37,6 +37,9 @@ _glasshouse() {
             glasshouse,events)
                 cmd="glasshouse__subcmd__events"
                 ;;
+            glasshouse,export)
+                cmd="glasshouse__subcmd__export"
+                ;;
             glasshouse,generate)
                 cmd="glasshouse__subcmd__generate"
                 ;;
@@ -120,6 +123,9 @@ _glasshouse() {
                 ;;
             glasshouse__subcmd__help,events)
                 cmd="glasshouse__subcmd__help__subcmd__events"
+                ;;
+            glasshouse__subcmd__help,export)
+                cmd="glasshouse__subcmd__help__subcmd__export"
                 ;;
             glasshouse__subcmd__help,generate)
                 cmd="glasshouse__subcmd__help__subcmd__generate"
@@ -221,7 +227,7 @@ _glasshouse() {
 
     case "${cmd}" in
         glasshouse)
-            opts="-h -V --config --state-dir --log --help --version up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help"
+            opts="-h -V --config --state-dir --log --help --version up probe node serve authd check collect query events logs export store collectors policy audit mcp completions man version generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -341,7 +347,7 @@ _glasshouse() {
             return 0
             ;;
         glasshouse__subcmd__authd)
-            opts="-h -V --run-as --groups --supervised-by --listener-on-stdin --config --state-dir --log --help --version"
+            opts="-h -V --run-as --groups --supervised-by --listener-on-stdin --metrics-on-stdout --config --state-dir --log --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -592,6 +598,56 @@ _glasshouse() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        glasshouse__subcmd__export)
+            opts="-h -V --format --from --to --metric --label --output --force --json --config --state-dir --log --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "parquet openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --metric)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --label)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         glasshouse__subcmd__generate)
             opts="-h -V --config --state-dir --log --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -619,7 +675,7 @@ _glasshouse() {
             return 0
             ;;
         glasshouse__subcmd__help)
-            opts="up probe node serve authd check collect query events logs store collectors policy audit mcp completions man version generate help"
+            opts="up probe node serve authd check collect query events logs export store collectors policy audit mcp completions man version generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -745,6 +801,20 @@ _glasshouse() {
             return 0
             ;;
         glasshouse__subcmd__help__subcmd__events)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        glasshouse__subcmd__help__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1099,7 +1169,7 @@ _glasshouse() {
             return 0
             ;;
         glasshouse__subcmd__node)
-            opts="-h -V --run-as --groups --supervised-by --listener-on-stdin --config --state-dir --log --help --version"
+            opts="-h -V --run-as --groups --supervised-by --listener-on-stdin --metrics-on-stdout --config --state-dir --log --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1371,7 +1441,7 @@ _glasshouse() {
             return 0
             ;;
         glasshouse__subcmd__probe)
-            opts="-h -V --run-as --groups --supervised-by --listener-on-stdin --config --state-dir --log --help --version"
+            opts="-h -V --run-as --groups --supervised-by --listener-on-stdin --metrics-on-stdout --config --state-dir --log --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1459,7 +1529,7 @@ _glasshouse() {
             return 0
             ;;
         glasshouse__subcmd__serve)
-            opts="-h -V --run-as --groups --supervised-by --listener-on-stdin --config --state-dir --log --help --version"
+            opts="-h -V --run-as --groups --supervised-by --listener-on-stdin --metrics-on-stdout --config --state-dir --log --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
