@@ -16,7 +16,10 @@ pub(crate) const DAY: i64 = 24 * HOUR;
 /// By how many values two answers may differ: the steps at both ends of a window.
 const VALUES_APART: usize = 2;
 
-/// By how much the means of two answers may differ, as a part of the mean.
+/// An answer of no more values is taken to have no steps.
+const FEWEST_STEPS: usize = 10;
+
+/// By how much the means of two long answers may differ, as a part of the mean.
 const MEANS_APART: f64 = 0.02;
 
 /// How many series a ranking names.
@@ -116,6 +119,18 @@ impl Asked {
     fn mean(&self) -> f64 {
         self.sum / self.values.max(1) as f64
     }
+
+    /// By how much the mean of another answer may differ: of few values those at the ends weigh more. What grows from
+    /// nothing is twice its mean at the end.
+    #[expect(clippy::cast_precision_loss, reason = "answers have few values")]
+    fn means_apart(&self) -> f64 {
+        let of_ends = 2.0 * VALUES_APART as f64 / self.values.max(1) as f64;
+        match self.values {
+            // one value a series: there are no steps, and no ends
+            0..=FEWEST_STEPS => MEANS_APART,
+            _ => of_ends.max(MEANS_APART),
+        }
+    }
 }
 
 /// How long the answers to one question took.
@@ -173,7 +188,7 @@ impl Timing {
             let (mean, others) = (one.mean(), other.mean());
             let apart = (mean - others).abs() / mean.abs().max(f64::MIN_POSITIVE);
             one.values.abs_diff(other.values) <= VALUES_APART
-                && (apart <= MEANS_APART || mean == others)
+                && (apart <= one.means_apart() || mean == others)
         };
         let (all, others) = (self.rest.iter(), other.rest.iter());
         self.rest.len() == other.rest.len() && all.zip(others).all(|(one, other)| alike(one, other))
