@@ -232,7 +232,8 @@ fn longest_gap(state: &str, metric: &str, from: &str) -> usize {
     let answer = query(state, metric, from, "last");
     let values = answer["series"][0]["values"].as_array().unwrap();
     let inner = values.get(2..values.len().saturating_sub(3)).unwrap();
-    assert!(inner.len() > 20, "{} seconds", inner.len());
+    // The hang alone lasts about twenty seconds; the ends that are left out are five.
+    assert!(inner.len() >= 15, "{} seconds", inner.len());
     let gaps = inner.split(|value| !value.is_null());
     gaps.map(<[Value]>::len).max().unwrap()
 }
