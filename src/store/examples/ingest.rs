@@ -15,7 +15,7 @@ use std::time::Duration;
 use glasshouse_core::sample::{Quality, Value};
 use glasshouse_core::time::{BootTime, Moment};
 use glasshouse_store::{Batch, SeriesRef, Store, StoreSettings};
-use glasshouse_wire::{FrameReader, Message, SeriesDefinition, Step};
+use glasshouse_wire::{BatchDecoder, BatchView, FrameReader, Message, SeriesDefinition, Step};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -92,13 +92,21 @@ struct Ingest {
 impl Ingest {
     fn take_all(&mut self, frames: &mut File) -> Outcome<()> {
         let mut reader = FrameReader::new();
+        let mut decoder = BatchDecoder::default();
         loop {
             match reader.next_frame(frames)? {
                 Step::Frame(frame) => {
-                    let run = frame.run;
+                    if let Some(batch) = decoder.decode(frame.payload)? {
+                        self.append(&batch)?;
+                        continue;
+                    }
                     match frame.message()? {
-                        Message::Define(definitions) => self.define(run, &definitions),
-                        Message::Batch(batch) => self.append(&batch)?,
+                        Message::Define(definitions) => self.define(frame.run, &definitions),
+                        Message::Batch(batch) => self.append(&BatchView {
+                            collector: &batch.collector,
+                            at: batch.at,
+                            samples: &batch.samples,
+                        })?,
                         _ => {}
                     }
                 }
@@ -128,14 +136,14 @@ impl Ingest {
         }
     }
 
-    fn append(&mut self, batch: &glasshouse_wire::Batch) -> Outcome<()> {
+    fn append(&mut self, batch: &BatchView<'_>) -> Outcome<()> {
         self.now = batch.at;
         let since = *self.maintained.get_or_insert(batch.at.boot);
         if batch.at.boot.since(since) >= MAINTENANCE {
             self.maintain()?;
         }
         self.samples.clear();
-        for (number, value, quality) in &batch.samples {
+        for (number, value, quality) in batch.samples {
             let series = self.known.get(number).copied();
             match series.filter(|series| self.store.knows(*series)) {
                 Some(series) => self.samples.push((series, *value, *quality)),
@@ -146,7 +154,7 @@ impl Ingest {
             return Ok(());
         }
         self.store.append(&Batch {
-            collector: &batch.collector,
+            collector: batch.collector,
             at: batch.at,
             samples: &self.samples,
         })?;

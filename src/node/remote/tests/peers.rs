@@ -192,18 +192,22 @@ fn takes_everything(peer: &Peer, path: &str) {
     }
 }
 
-#[test]
-fn prometheus_has_what_the_store_has() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("prometheus.yml");
-    std::fs::write(&config, "scrape_configs: []\n").unwrap();
+/// A Prometheus that takes remote write and scrapes nothing.
+fn prometheus(folder: &Path) -> Option<Peer> {
+    std::fs::write(folder.join("prometheus.yml"), "scrape_configs: []\n").unwrap();
     let arguments = [
         "--config.file=FOLDER/prometheus.yml",
         "--storage.tsdb.path=FOLDER/data",
         "--web.listen-address=ADDRESS",
         "--web.enable-remote-write-receiver",
     ];
-    if let Some(peer) = Peer::start("prometheus", &arguments, folder.path()) {
+    Peer::start("prometheus", &arguments, folder)
+}
+
+#[test]
+fn prometheus_has_what_the_store_has() {
+    let folder = tempfile::tempdir().unwrap();
+    if let Some(peer) = prometheus(folder.path()) {
         takes_everything(&peer, "/api/v1/write");
     }
 }
@@ -225,15 +229,7 @@ fn victoria_metrics_has_what_the_store_has() {
 #[test]
 fn prometheus_keeps_what_came_beside_samples_that_it_has() {
     let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("prometheus.yml");
-    std::fs::write(&config, "scrape_configs: []\n").unwrap();
-    let arguments = [
-        "--config.file=FOLDER/prometheus.yml",
-        "--storage.tsdb.path=FOLDER/data",
-        "--web.listen-address=ADDRESS",
-        "--web.enable-remote-write-receiver",
-    ];
-    let Some(peer) = Peer::start("prometheus", &arguments, folder.path()) else {
+    let Some(peer) = prometheus(folder.path()) else {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
